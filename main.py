@@ -1,0 +1,59 @@
+"""The server: `streamlit run main.py`."""
+
+# ruff: noqa: E402  (the order of imports is the point of this file)
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from services.config import load_settings
+from services.errors import ScriptoriumError
+from services.files.temp import use_temp_root
+
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+log = logging.getLogger("scriptorium")
+
+
+def refuse(error: ScriptoriumError) -> None:
+    """End the server before it begins, with one sentence and no stack trace."""
+    print(f"\n{error}\n", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(2)
+
+
+try:
+    settings = load_settings()
+    # Before anything else is imported: libraries remember the first temporary directory.
+    if warning := use_temp_root(settings.temp_root):
+        log.warning(warning)
+except ScriptoriumError as error:
+    refuse(error)
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+
+from services import api
+from services.runtime import Runtime, running
+
+runtime = Runtime(settings)
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
+    """Start the runtime with the server, and stop it with the server."""
+    try:
+        runtime.start()
+    except ScriptoriumError as error:
+        refuse(error)
+    running.append(runtime)
+    try:
+        yield {}
+    finally:
+        running.remove(runtime)
+        runtime.stop()
+
+
+app = st.App("pages/app.py", lifespan=lifespan, routes=api.routes(runtime))

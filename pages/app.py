@@ -1,0 +1,22 @@
+"""The frame around every page: title, navigation, and the styles that pages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages import context
+
+st.set_page_config(page_title="Scriptorium", page_icon=":material/history_edu:", layout="centered")
+st.html(Path(__file__).parent / "style.css")
+st.navigation(
+    [
+        st.Page(context.UPLOAD, title="New batch", icon=":material/upload_file:", default=True),
+        st.Page(context.BATCHES, title="Batches", icon=":material/inbox:"),
+        st.Page(context.SYSTEM, title="System", icon=":material/monitor_heart:"),
+        st.Page(context.BATCH, title="Batch", visibility="hidden"),
+        st.Page(context.RESULT, title="Result", visibility="hidden"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,155 @@
+"""One batch while it runs and afterwards: its address in the browser can be shared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import streamlit as st
+
+from pages import components, context
+from services.audio.engines.host import EngineStatus
+from services.jobs.models import Job, Kind, State
+
+PER_PAGE = 50
+REFRESH = "1.5s"
+
+runtime = context.runtime()
+batch = runtime.batch(st.query_params.get("batch", ""))
+
+
+def status(job: Job, places: dict[str, int], engine: EngineStatus) -> tuple[str, str]:
+    """Return what a job's row says on the right, and its tone."""
+    if job.state is State.QUEUED:
+        place = places.get(job.id)
+        return ("next in the queue" if place == 1 else f"queued, place {place}"), ""
+    if job.state is State.RUNNING:
+        if job.stage == "waiting for the model" and engine.state == "loading":
+            share = "" if engine.progress is None else f" ({engine.progress:.0%})"
+            return f"{engine.detail}{share}", "busy"
+        return (
+            f"{job.stage} {job.progress:.0%}" if job.progress else job.stage or "starting"
+        ), "busy"
+    if job.state is State.DONE:
+        return f"done in {context.duration(job.seconds or 0)}", "good"
+    return str(job.state), "bad" if job.state is State.FAILED else ""
+
+
+def job_row(job: Job, places: dict[str, int], engine: EngineStatus) -> dict[str, Any]:
+    """Return a job's row."""
+    said, tone = status(job, places, engine)
+    actions = []
+    if not job.state.over:
+        actions.append(("cancel", "Cancel"))
+    elif job.state is not State.DONE and job.kind is not Kind.UNKNOWN:
+        actions.append(("retry", "Try again"))
+    made_by = " ".join(part for part in (job.engine, job.model) if part)
+    parts = (context.length(job.kind, job.length), context.size(job.size), made_by, job.note)
+    return components.row(
+        job.id,
+        job.name,
+        icon=context.KIND_ICONS[job.kind],
+        detail=" · ".join(part for part in parts if part),
+        status=said,
+        tone=tone,
+        share=job.progress if job.state is State.RUNNING else None,
+        problem=job.error or "",
+        opens=job.state is State.DONE,
+        actions=actions,
+    )
+
+
+def act(action: str, job_id: str) -> None:
+    """Do what was clicked in a row."""
+    if action == "open":
+        st.switch_page(context.RESULT, query_params={"job": job_id})
+    elif action == "cancel":
+        runtime.cancel(job_id)
+    elif action == "retry":
+        runtime.retry_job(job_id)
+    st.rerun()
+
+
+def show(jobs: list[Job], counts: Counter[State], over: bool) -> None:
+    """Show the batch's progress and a row per job."""
+    now = runtime.estimate(jobs)
+    st.progress(now.share)
+    parts = [f"{counts[State.DONE]} of {len(jobs)} done"]
+    parts += [
+        f"{counts[s]} {s}" for s in (State.RUNNING, State.FAILED, State.CANCELLED) if counts[s]
+    ]
+    parts.append(
+        f"{context.duration(now.elapsed)} so far"
+        if not over
+        else f"took {context.duration(now.elapsed)}"
+    )
+    if not over:
+        parts.append(
+            "estimating what is left"
+            if now.left is None
+            else f"about {context.duration(now.left)} left"
+        )
+    st.caption(" · ".join(parts))
+
+    chosen = st.segmented_control(
+        "Show",
+        ["all", *(s for s in State if counts[s])],
+        default="all",
+        required=True,
+        format_func=lambda s: f"All {len(jobs)}" if s == "all" else f"{s.capitalize()} {counts[s]}",
+        label_visibility="collapsed",
+        key="filter",
+    )
+    shown = [job for job in jobs if chosen in ("all", job.state)]
+    pages = max(1, -(-len(shown) // PER_PAGE))
+    page = st.pagination(pages, key="page") if pages > 1 else 1
+    places = runtime.places() if counts[State.QUEUED] else {}
+    engine = runtime.engine_status()
+    first = (page - 1) * PER_PAGE
+    clicked = components.rows(
+        [job_row(job, places, engine) for job in shown[first : first + PER_PAGE]], key="jobs"
+    )
+    if clicked:
+        act(*clicked)
+
+
+def live(batch_id: str) -> None:
+    """Show the batch; when it ends, run the whole page again, which ends the refreshing."""
+    jobs = runtime.jobs(batch_id)
+    counts = Counter(job.state for job in jobs)
+    over = all(job.state.over for job in jobs)
+    if over and not ended:
+        st.rerun()
+    show(jobs, counts, over)
+
+
+if batch is None:
+    st.title("Batch")
+    context.empty(
+        "search_off", "There is no such batch", "Its address is incomplete, or it was deleted."
+    )
+    st.page_link(context.BATCHES, label="All batches", icon=":material/inbox:")
+    st.stop()
+
+jobs = runtime.jobs(batch.id)
+ended = all(job.state.over for job in jobs)
+done = any(job.state is State.DONE for job in jobs)
+failed = sum(job.state in (State.FAILED, State.CANCELLED) for job in jobs)
+
+st.title(jobs[0].name if len(jobs) == 1 else f"{context.plural(len(jobs), 'file')}")
+if any(job.kind == "audio" for job in jobs):
+    context.offline_banner(runtime.engine_choice() if batch.options.engine == "auto" else None)
+with st.container(horizontal=True):
+    if st.button(
+        "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
+    ):
+        st.switch_page(context.UPLOAD)
+    if ended and failed and st.button(f"Try again ({failed})", icon=":material/replay:"):
+        runtime.retry(batch.id)
+        st.rerun()
+    if not ended and st.button("Cancel all", icon=":material/close:"):
+        runtime.cancel_batch(batch.id)
+        st.rerun()
+if ended and done:
+    context.download_links({"Download everything (ZIP)": f"/files/batches/{batch.id}.zip"})
+st.fragment(live, run_every=None if ended else REFRESH)(batch.id)

@@ -1,0 +1,60 @@
+"""All batches, the newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from pages import components, context
+from services.jobs.models import BatchSummary, State
+
+PER_PAGE = 30
+
+runtime = context.runtime()
+
+
+def batch_row(summary: BatchSummary) -> dict[str, Any]:
+    """Return a batch's row."""
+    counts, total = summary.counts, summary.total
+    others = f" and {context.plural(total - 1, 'more file')}" if total > 1 else ""
+    failed = counts.get(State.FAILED, 0)
+    over = sum(count for state, count in counts.items() if state.over)
+    if not summary.over:
+        status, tone = f"{over} of {total} ended", "busy"
+    elif failed:
+        status, tone = f"{failed} failed", "bad"
+    else:
+        status, tone = f"{counts.get(State.DONE, 0)} done", "good"
+    return components.row(
+        summary.batch.id,
+        summary.first_name + others,
+        icon="folder",
+        detail=f"{datetime.fromtimestamp(summary.batch.created_at):%d %b %Y, %H:%M}",
+        status=status,
+        tone=tone,
+        share=None if summary.over else over / total,
+        opens=True,
+    )
+
+
+@st.fragment(run_every="3s")
+def show() -> None:
+    """Show a page of batches."""
+    count = runtime.count_batches()
+    pages = max(1, -(-count // PER_PAGE))
+    page = st.pagination(pages) if pages > 1 else 1
+    clicked = components.rows(
+        [batch_row(one) for one in runtime.batches(PER_PAGE, (page - 1) * PER_PAGE)], key="batches"
+    )
+    if clicked:
+        st.switch_page(context.BATCH, query_params={"batch": clicked[1]})
+
+
+st.title("Batches")
+if runtime.count_batches():
+    show()
+else:
+    context.empty("inbox", "Nothing here yet", "What you run appears here, with its results.")
+    st.page_link(context.UPLOAD, label="New batch", icon=":material/upload_file:")

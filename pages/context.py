@@ -1,0 +1,88 @@
+"""What every page needs: the runtime, the pages' addresses, the words for sizes and times."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+import services.runtime
+from services.audio.engines.host import Choice
+from services.audio.exports import clock
+from services.jobs.models import Kind
+from services.runtime import Runtime
+
+UPLOAD, BATCHES, SYSTEM = "upload.py", "batches.py", "system.py"
+BATCH, RESULT = "batch.py", "result.py"
+
+KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
+
+
+def runtime() -> Runtime:
+    """Return the runtime of this server, or end the page with a sentence."""
+    if not services.runtime.running:
+        st.error("The server is starting or stopping. Reload this page in a moment.")
+        st.stop()
+    return services.runtime.running[0]
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    value = float(count)
+    for unit in ("B", "KB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def length(kind: Kind, value: float | None) -> str:
+    """Return a file's length: minutes of sound, or pages."""
+    if value is None:
+        return ""
+    if kind is Kind.DOCUMENT:
+        return "1 page" if value == 1 else f"{value:.0f} pages"
+    return f"{value:.1f} s" if value < 10 else clock(value)
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took or will take."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def download_links(links: dict[str, str]) -> None:
+    """Show links that download from the server, by label."""
+    shown = "".join(
+        f'<a class="download" href="{html.escape(href)}" download>{html.escape(label)}</a>'
+        for label, href in links.items()
+    )
+    st.html(f'<div class="downloads">{shown}</div>')
+
+
+def offline_banner(choice: Choice | None) -> None:
+    """Say plainly when speech is read by the small offline model."""
+    if choice is not None and choice.offline:
+        st.info(
+            "**Speech is read by the small offline model** (Whisper tiny.en: English only, less "
+            "exact). No NeMo checkpoint is on this machine and the model hub does not answer. "
+            "The System page says how to get Parakeet.",
+            icon=":material/cloud_off:",
+        )
+
+
+def empty(icon: str, title: str, text: str) -> None:
+    """Show that there is nothing here yet, and what to do about it."""
+    with st.container(horizontal_alignment="center", gap="xsmall"):
+        st.space("large")
+        st.markdown(f"### :material/{icon}:", width="content")
+        st.markdown(f"**{title}**", width="content")
+        st.caption(text, width="content", text_alignment="center")

@@ -1,0 +1,112 @@
+"""The result of one file: a transcript with its player, or a document with its pages."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from pages import components, context
+from services import exports
+from services.audio.transcript import Transcript
+from services.documents.document import Document
+from services.jobs.models import Job
+
+VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
+
+runtime = context.runtime()
+
+
+def show_transcript(job: Job, transcript: Transcript) -> None:
+    """Show the player and the text; a click on a segment plays from there."""
+    components.player(
+        f"/files/{job.id}/original",
+        job.path.suffix.lower() in VIDEO,
+        [{"start": s.start, "text": s.text} for s in transcript.segments],
+        key=f"player-{job.id}",
+    )
+    if not transcript.segments:
+        context.empty("hearing_disabled", "No speech was found", "The recording holds no words.")
+
+
+def show_document(job: Job, document: Document) -> None:
+    """Show a page's image beside its text, with the outline and what the file says of itself."""
+    count = len(document.pages)
+    about(document)
+    number = 1
+    if count > 1:
+        number = st.pagination(count, key="page", bind="query-params")
+    page = document.pages[number - 1]
+    left, right = st.columns(2, gap="medium")
+    left.html(
+        f'<img class="page-image" src="/files/{job.id}/pages/{number}.png" '
+        f'alt="Page {number}" loading="lazy">'
+    )
+    with right:
+        if page.error:
+            st.warning(page.error, icon=":material/error:")
+        elif page.text.strip():
+            st.html(f'<div class="page-text" dir="auto">{html.escape(page.text)}</div>')
+        else:
+            st.caption("There is no text on this page.")
+
+
+def about(document: Document) -> None:
+    """Show the table of contents, which leads to its pages, and the metadata."""
+    targets = [entry for entry in document.outline if entry.page]
+    if targets:
+
+        def jump() -> None:
+            if st.session_state.section is not None:
+                st.session_state.page = st.session_state.section.page
+                st.session_state.section = None
+
+        st.selectbox(
+            "Contents",
+            targets,
+            index=None,
+            format_func=lambda entry: f"{'— ' * (entry.level - 1)}{entry.title} · {entry.page}",
+            placeholder="Jump to a section",
+            key="section",
+            on_change=jump,
+            label_visibility="collapsed",
+        )
+    if document.metadata:
+        with st.expander("About this document", icon=":material/info:"):
+            st.table(
+                {name.replace("_", " ").capitalize(): v for name, v in document.metadata.items()},
+                border="horizontal",
+                hide_header=True,
+            )
+
+
+job = runtime.job(st.query_params.get("job", ""))
+result = runtime.result(job.id) if job else None
+if job is None or result is None:
+    st.title("Result")
+    context.empty(
+        "search_off",
+        "There is no such result",
+        "Its file is still being processed, failed, or was deleted.",
+    )
+    if job:
+        st.page_link(context.BATCH, label="Its batch", query_params={"batch": job.batch_id})
+    st.stop()
+
+st.page_link(
+    context.BATCH, label="Batch", icon=":material/arrow_back:", query_params={"batch": job.batch_id}
+)
+st.title(job.name)
+facts = [context.length(job.kind, job.length), job.engine, job.model]
+facts.append(f"took {context.duration(job.seconds or 0)}")
+st.caption(" · ".join(fact for fact in facts if fact))
+for note in result.notes:
+    st.warning(note, icon=":material/warning:")
+if isinstance(result, Transcript):
+    show_transcript(job, result)
+else:
+    show_document(job, result)
+st.space("small")
+context.download_links(
+    {format.upper(): f"/files/{job.id}/result.{format}" for format in exports.formats(result)}
+)

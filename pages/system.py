@@ -1,0 +1,82 @@
+"""The machine, the engine and the queue."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import context
+from services import system
+from services.jobs.models import Kind, State
+
+runtime = context.runtime()
+
+GET_PARAKEET = """
+**On a machine that reaches the hub** there is nothing to do: the first recording downloads
+`nvidia/parakeet-tdt-0.6b-v3` (2.5 GB), and the batch page shows how far it is.
+
+**Without a network**, download `parakeet-tdt-0.6b-v3.nemo` from
+huggingface.co/nvidia/parakeet-tdt-0.6b-v3 on another machine, copy it here, and set its path:
+
+```toml
+# scriptorium.toml, beside main.py
+nemo_model = "/models/parakeet-tdt-0.6b-v3.nemo"
+```
+
+Then restart the server. Any other NeMo speech recognition checkpoint works the same way.
+A checkpoint can run code when it is loaded: take it only from a source that you trust.
+"""
+
+
+@st.fragment(run_every="3s")
+def live() -> None:
+    """Show what changes."""
+    status = runtime.engine_status()
+    choice = runtime.engine_choice()
+    st.subheader("Speech engine")
+    loaded = {"idle": "Not loaded: the first recording loads it", "ready": "Ready"}.get(
+        status.state, status.detail.capitalize()
+    )
+    rows = {
+        "State": loaded + (f" ({status.progress:.0%})" if status.progress is not None else ""),
+        "Engine": status.engine or (choice.engine if choice else "asking the model hub …"),
+        "Model": status.model or (choice.model if choice else "asking the model hub …"),
+        "Device": status.device or runtime.settings.device,
+    }
+    st.table(rows, border="horizontal", hide_header=True)
+
+    st.subheader("Queue")
+    counts = runtime.counts()
+    columns = st.columns(4)
+    for column, state in zip(
+        columns, (State.QUEUED, State.RUNNING, State.DONE, State.FAILED), strict=True
+    ):
+        total = sum(counts.get((kind, state), 0) for kind in Kind)
+        column.metric(state.capitalize(), total)
+
+    st.subheader("Machine")
+    machine = system.machine(runtime.settings.data_dir, runtime.settings.temp_root)
+    st.table(
+        {
+            "Memory": f"{context.size(machine.memory_used)} of "
+            f"{context.size(machine.memory_total)} in use, {context.size(machine.server_memory)} "
+            "by this server",
+            "Disk": f"{context.size(machine.disk_free)} of {context.size(machine.disk_total)} free",
+            "Data": f"{context.size(machine.data_used)} in {runtime.settings.data_dir}",
+            "Temporary files": f"{context.size(machine.temp_used)} in {runtime.settings.temp_root}",
+            "GPU": machine.gpu or "none",
+            "CPUs": str(machine.cpus),
+        },
+        border="horizontal",
+        hide_header=True,
+    )
+    for path, reason in runtime.waiting_workspaces().items():
+        st.warning(f"{path.name} cannot be removed yet. {reason}", icon=":material/lock_clock:")
+
+
+st.title("System")
+context.offline_banner(runtime.engine_choice())
+live()
+with st.expander("How to get Parakeet", icon=":material/download:"):
+    st.markdown(GET_PARAKEET)
+with st.expander("Versions", icon=":material/info:"):
+    st.table(system.versions(), border="horizontal", hide_header=True)

@@ -1,0 +1,140 @@
+"""New batch: choose files, see what they are, run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from pages import components, context
+from services.audio.checkpoints import DIGITS
+from services.errors import ScriptoriumError
+from services.files.workspace import StoredFile
+from services.jobs.inspect import Inspection
+from services.jobs.models import Options
+
+runtime = context.runtime()
+state = st.session_state
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was received: stored in the session's workspace, and looked at."""
+
+    file: StoredFile
+    found: Inspection
+
+
+def receive(files: list[Any]) -> None:
+    """Copy new files into the workspace at once, each one once."""
+    new = [file for file in files if file.file_id not in state.received]
+    if not new:
+        return
+    if state.workspace is None:
+        state.workspace = runtime.new_workspace()
+    with st.spinner(f"Looking at {context.plural(len(new), 'file')} …"):
+        for file in new:
+            try:
+                stored = state.workspace.add(file.name, file)
+            except (ScriptoriumError, OSError) as error:
+                st.error(f"“{file.name}” was not received: {error}")
+                continue
+            state.received[file.file_id] = Upload(stored, runtime.inspect(stored))
+
+
+def choose_options() -> Options:
+    """Let the person choose the engine; the server's own choice comes first."""
+    default = runtime.default_options()
+    choice = runtime.engine_choice()
+    automatic = "asking the model hub …" if choice is None else choice.model
+    engines = {
+        f"As the server is set: {default.engine} ({automatic})": default,
+        f"NeMo: {runtime.settings.nemo_model}": Options("nemo", None, default.nemo_input),
+        "Whisper: " + (runtime.settings.whisper_model or "tiny.en (offline)"): Options("whisper"),
+        "Spoken digits, for tests (NeMo)": Options("nemo", DIGITS),
+    }
+    with st.expander("Settings for this batch", icon=":material/tune:"):
+        return engines[st.selectbox("Speech engine", list(engines))]
+
+
+state.setdefault("received", {})
+state.setdefault("removed", set())
+state.setdefault("workspace", None)
+state.setdefault("round", 0)
+
+st.title("New batch")
+st.caption(
+    "Audio, video and PDFs become text on this machine. Nothing leaves it.",
+)
+context.offline_banner(runtime.engine_choice())
+
+source = st.segmented_control(
+    "Source",
+    ["Files", "Folder", "Microphone"],
+    default="Files",
+    required=True,
+    label_visibility="collapsed",
+)
+if source == "Microphone":
+    recording = st.audio_input("Record", key=f"recording-{state.round}", sample_rate=48_000)
+    if recording is not None:
+        recording.name = f"Recording {datetime.now():%Y-%m-%d %H.%M.%S}.wav"
+        receive([recording])
+else:
+    files = st.file_uploader(
+        "Audio (WAV, FLAC, MP3, M4A, OGG, Opus, WMA, AIFF), video (MP4, MOV, MKV, WebM) or PDF",
+        accept_multiple_files="directory" if source == "Folder" else True,
+        key=f"{source}-{state.round}",
+    )
+    receive(files or [])
+
+uploads: dict[str, Upload] = {
+    file_id: upload for file_id, upload in state.received.items() if file_id not in state.removed
+}
+usable = [upload.file for upload in uploads.values() if not upload.found.problem]
+if uploads:
+    unusable = len(uploads) - len(usable)
+    st.subheader(
+        context.plural(len(uploads), "file") + (f", {unusable} unusable" if unusable else "")
+    )
+    clicked = components.rows(
+        [
+            components.row(
+                file_id,
+                upload.file.name,
+                icon=context.KIND_ICONS[upload.found.kind],
+                detail=" · ".join(
+                    part
+                    for part in (
+                        str(upload.found.kind),
+                        context.length(upload.found.kind, upload.found.length),
+                        context.size(upload.file.size),
+                    )
+                    if part
+                ),
+                problem=upload.found.problem or "",
+                actions=[("remove", "Remove")],
+            )
+            for file_id, upload in uploads.items()
+        ],
+        key="uploads",
+    )
+    if clicked:
+        # The widget still holds it, so that it was taken out has to be remembered.
+        state.removed.add(clicked[1])
+        st.rerun()
+    options = choose_options()
+    if st.button(
+        f"Run {context.plural(len(usable), 'file')}",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not usable,
+    ):
+        batch = runtime.submit(usable, options=options, workspace=state.workspace)
+        # A new round: new widgets, so that Streamlit frees what the old ones hold in memory,
+        # and a new workspace, because this one now belongs to the batch.
+        state.round += 1
+        state.received, state.removed, state.workspace = {}, set(), None
+        st.switch_page(context.BATCH, query_params={"batch": batch.id})

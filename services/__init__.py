@@ -1,0 +1,1 @@
+"""Everything that does work. Nothing in here imports streamlit."""

@@ -1,0 +1,89 @@
+"""HTTP routes: originals and page images for the browser, results as downloads."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from services import exports
+from services.errors import ScriptoriumError
+from services.files import operations
+from services.runtime import Runtime
+
+
+def routes(runtime: Runtime) -> list[BaseRoute]:
+    """Return the routes that serve what `runtime` holds."""
+
+    async def original(request: Request) -> Response:
+        """Serve the file that a job was made from, with Range requests so that it can seek."""
+        path = await run_in_threadpool(runtime.original, request.path_params["job_id"])
+        if path is None:
+            raise HTTPException(404, "This file is not kept any more.")
+        # What was uploaded must never run as a page of this server.
+        return FileResponse(
+            path,
+            headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"},
+        )
+
+    async def page_image(request: Request) -> Response:
+        """Serve a document's page as a PNG."""
+        number = request.path_params["number"]
+        try:
+            path = await run_in_threadpool(
+                runtime.page_image, request.path_params["job_id"], number
+            )
+        except ScriptoriumError as error:
+            raise HTTPException(404, str(error)) from error
+        return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
+
+    async def export(request: Request) -> Response:
+        """Serve a result in one of its formats, as a download."""
+        job_id, format = request.path_params["job_id"], request.path_params["format"]
+        try:
+            text = await run_in_threadpool(runtime.export, job_id, format)
+        except (KeyError, FileNotFoundError) as error:
+            raise HTTPException(404, "There is no such result.") from error
+        job = runtime.job(job_id)
+        assert job is not None
+        return Response(
+            text,
+            media_type=exports.MIME[format],
+            headers=_attachment(exports.file_name(job.name, format)),
+        )
+
+    async def batch_zip(request: Request) -> Response:
+        """Serve all results of a batch as a ZIP."""
+        batch_id = request.path_params["batch_id"]
+        if runtime.batch(batch_id) is None:
+            raise HTTPException(404, "There is no such batch.")
+        target = Path(tempfile.gettempdir()) / f"batch-{os.urandom(8).hex()}.zip"
+        await run_in_threadpool(runtime.write_zip, batch_id, target)
+        return FileResponse(
+            target,
+            media_type="application/zip",
+            headers=_attachment("scriptorium.zip"),
+            background=BackgroundTask(operations.unlink, target),
+        )
+
+    return [
+        Route("/files/{job_id}/original", original),
+        Route("/files/{job_id}/pages/{number:int}.png", page_image),
+        Route("/files/{job_id}/result.{format}", export),
+        Route("/files/batches/{batch_id}.zip", batch_zip),
+    ]
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "X-Content-Type-Options": "nosniff",
+    }

@@ -1,0 +1,113 @@
+"""Where NeMo checkpoints come from: a path, this project, the hub's cache, the hub."""
+
+from __future__ import annotations
+
+import logging
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from services.errors import ModelUnavailable
+from services.files.archive import unpack_once
+
+log = logging.getLogger(__name__)
+
+DIGITS = "spoken-digits"
+"""The small model in this project that hears only the ten digits, for tests."""
+
+CONFIG_FILE = "model_config.yaml"
+
+_DIGITS_FILE = Path(__file__).parents[2] / "models" / DIGITS / f"{DIGITS}.nemo"
+
+
+def find(model: str) -> Path | None:
+    """Return the checkpoint's .nemo file or unpacked directory if it is on this machine."""
+    if model == DIGITS:
+        return _DIGITS_FILE
+    if looks_like_path(model):
+        return _at_path(Path(model).expanduser().absolute())
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(model, _file_of(model))
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def looks_like_path(model: str) -> bool:
+    """Whether `model` names a file or directory rather than a repository on the hub."""
+    return model.endswith(".nemo") or model.count("/") != 1 or Path(model).exists()
+
+
+def hub_has(model: str, timeout: float) -> bool:
+    """Ask the hub whether it has `model`; no answer within `timeout` seconds means no."""
+    if looks_like_path(model):
+        return False
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().model_info(model, timeout=timeout)
+    except Exception as error:  # no network, no such model, offline mode, …
+        log.info("the hub has no answer for %s: %s", model, type(error).__name__)
+        return False
+    return True
+
+
+def download(model: str, progress: Callable[[float], None]) -> Path:
+    """Fetch a checkpoint from the hub into the hub's own cache; a broken one is resumed.
+
+    Args:
+        model: A repository, `owner/name`, that holds `name.nemo`.
+        progress: Called with the share that is here, from 0 to 1.
+
+    Raises:
+        ModelUnavailable: it is a path where nothing is, or the hub did not give it.
+    """
+    if looks_like_path(model):
+        raise ModelUnavailable(
+            f"There is no NeMo checkpoint at {model}. Give a .nemo file, an unpacked directory, "
+            "or a name on the hub such as nvidia/parakeet-tdt-0.6b-v3 (setting nemo_model)."
+        )
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def update(self, n: float | None = 1) -> Any:
+            shown = super().update(n)
+            if self.total:
+                progress(min(1.0, self.n / self.total))
+            return shown
+
+    try:
+        return Path(hf_hub_download(model, _file_of(model), tqdm_class=Bar))
+    except Exception as error:  # network, hub and disk errors, of several libraries
+        raise ModelUnavailable(
+            f"The model {model} is not on this machine and could not be downloaded "
+            f"({type(error).__name__}). Connect to the hub, or download the .nemo file elsewhere "
+            "and give its path in the setting nemo_model."
+        ) from error
+
+
+def unpacked(checkpoint: Path, models_dir: Path) -> Path:
+    """Return the directory with a checkpoint's parts, unpacked once into `models_dir`.
+
+    NeMo alone would unpack it into the temporary directory at every load.
+    """
+    if checkpoint.is_dir():
+        return checkpoint
+    try:
+        return unpack_once(checkpoint, models_dir)
+    except tarfile.TarError as error:
+        raise ModelUnavailable(
+            f"{checkpoint} is not a NeMo checkpoint, or is damaged ({error}). Download it again."
+        ) from error
+
+
+def _at_path(path: Path) -> Path | None:
+    if path.is_file() or (path / CONFIG_FILE).is_file():
+        return path
+    inside = sorted(path.glob("*.nemo")) if path.is_dir() else []
+    return inside[0] if len(inside) == 1 else None
+
+
+def _file_of(model: str) -> str:
+    return f"{model.rsplit('/', 1)[-1]}.nemo"

@@ -1,0 +1,179 @@
+"""Reads any audio or video file as 16 kHz mono float32, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.audio import SAMPLE_RATE
+from services.errors import UnreadableMedia
+
+Samples = NDArray[np.float32]
+
+BLOCK_SECONDS = 30
+SHORTEST = 0.1
+
+# Containers that hold media themselves. Playlists are not among them: one that somebody
+# uploads could name any file or address of this machine.
+_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,mp3,mpeg,mpegts,"
+    "oga,ogg,opus,rm,tta,voc,w64,wav,wv,3gp,3g2,mj2"
+)
+_OPEN = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a file says of itself: `duration` in seconds where it says so, and if it has video."""
+
+    duration: float | None
+    video: bool
+
+
+def probe(path: Path, name: str | None = None) -> MediaInfo:
+    """Read a media file's header; `name` is what the person calls it, for messages.
+
+    Raises:
+        UnreadableMedia: it is no audio or video file, is damaged, or holds no sound.
+    """
+    name = name or path.name
+    with _opened(path, name) as container:
+        stream = _sound(container, name)
+        return MediaInfo(_duration(container, stream), bool(container.streams.video))
+
+
+class Decoder:
+    """Decodes one file.
+
+    Damage does not end it: what can be read is given, and `notes` then says what was lost.
+
+    Args:
+        path: An absolute path.
+        name: What the person calls the file, for messages.
+    """
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.path = path
+        self.name = name or path.name
+        self.declared: float | None = None
+        """Duration that the file's header promises, in seconds, once decoding has begun."""
+        self.seconds = 0.0
+        """Duration decoded so far."""
+        self.notes: list[str] = []
+        """Sentences on damage, complete when `blocks` has ended."""
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yield the sound in 1-D float32 arrays of at most 30 s at 16 kHz.
+
+        Raises:
+            UnreadableMedia: nothing can be decoded, or less than 0.1 s of sound is there.
+        """
+        import av
+
+        damaged = broken = invalid = 0
+        pending: list[Samples] = []
+        held = 0
+        with _opened(self.path, self.name) as container:
+            stream = _sound(container, self.name)
+            stream.thread_type = "AUTO"
+            self.declared = _duration(container, stream)
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            packets = container.demux(stream)
+            while True:
+                frames: list[Any] = []
+                try:
+                    packet = next(packets, None)
+                    if packet is None:
+                        break
+                    for frame in packet.decode():
+                        frames += resampler.resample(frame)
+                    if packet.size == 0:  # the flush at the end
+                        frames += resampler.resample(None)
+                except av.error.EOFError:
+                    pass
+                except (av.error.FFmpegError, ValueError):
+                    # One bad packet costs its own fraction of a second; a demuxer that
+                    # cannot go on repeats itself, and then the rest is lost.
+                    damaged += 1
+                    broken += 1
+                    if broken > 100:
+                        break
+                    continue
+                broken = 0
+                for frame in frames:
+                    samples = frame.to_ndarray().reshape(-1)
+                    bad = ~np.isfinite(samples)
+                    if bad.any():
+                        invalid += int(bad.sum())
+                        samples = np.where(bad, np.float32(0), samples)
+                    pending.append(samples)
+                    held += samples.size
+                if held >= BLOCK_SECONDS * SAMPLE_RATE:
+                    self.seconds += held / SAMPLE_RATE
+                    yield np.concatenate(pending)
+                    pending, held = [], 0
+        self.seconds += held / SAMPLE_RATE
+        self._check(damaged, invalid)
+        if held:
+            yield np.concatenate(pending)
+
+    def _check(self, damaged: int, invalid: int) -> None:
+        if self.seconds == 0:
+            raise UnreadableMedia(
+                f"“{self.name}” holds no sound that can be decoded: it is empty or damaged. "
+                "Upload an intact copy."
+            )
+        if self.seconds < SHORTEST:
+            raise UnreadableMedia(
+                f"“{self.name}” is only {self.seconds * 1000:.0f} ms long; "
+                f"a recording needs at least {SHORTEST * 1000:.0f} ms."
+            )
+        if invalid >= self.seconds * SAMPLE_RATE:
+            raise UnreadableMedia(
+                f"“{self.name}” holds only invalid samples (NaN or infinite). "
+                "Export it again from the program that made it."
+            )
+        if invalid:
+            self.notes.append(
+                f"{invalid / SAMPLE_RATE:.2f} s of invalid samples (NaN or infinite) "
+                "were taken as silence."
+            )
+        if damaged:
+            self.notes.append(f"{damaged} damaged places in the file were skipped.")
+        if self.declared and self.declared - self.seconds > max(1.0, 0.02 * self.declared):
+            self.notes.append(
+                f"The file ends early: {self.seconds:.1f} s of {self.declared:.1f} s could be read."
+            )
+
+
+def _opened(path: Path, name: str) -> Any:
+    import av
+
+    if path.stat().st_size == 0:
+        raise UnreadableMedia(f"“{name}” is empty (0 bytes). Upload it again.")
+    try:
+        return av.open(str(path), options=_OPEN)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UnreadableMedia(
+            f"“{name}” cannot be read as audio or video: its content is of another kind, "
+            "damaged or incomplete. Check that it plays, and upload it again."
+        ) from error
+
+
+def _sound(container: Any, name: str) -> Any:
+    if not container.streams.audio:
+        raise UnreadableMedia(f"“{name}” has no sound: the file holds no audio track.")
+    return container.streams.audio[0]
+
+
+def _duration(container: Any, stream: Any) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return float(container.duration / 1_000_000)
+    return None

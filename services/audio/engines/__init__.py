@@ -1,0 +1,62 @@
+"""Speech engines: one file each, under one protocol, named in one registry.
+
+A new engine is a new file with a `load` function and a line in `ENGINES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+from services.audio.decode import Samples
+from services.audio.transcript import Word
+from services.config import Settings
+
+ENGINES = ("nemo", "whisper")
+
+Report = Callable[[str, float | None], None]
+"""Told what loading does, for people, and its progress from 0 to 1 where that is known."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What an engine heard in one clip; word times count from the clip's beginning."""
+
+    text: str
+    words: list[Word] = field(default_factory=list)
+    language: str | None = None
+
+
+class Engine(Protocol):
+    """A loaded model. Only the thread that loaded it may use it."""
+
+    name: str
+    """The engine and its version, for people."""
+    model: str
+    """The model, for people."""
+    device: str
+    """`cpu` or `cuda`."""
+
+    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+        """Return one hypothesis per clip, in their order.
+
+        Args:
+            batch: 1-D float32 arrays at 16 kHz.
+        """
+
+    def close(self) -> None:
+        """Free the memory that the model takes."""
+
+
+Loader = Callable[[str, Settings, Report], Engine]
+
+
+def loader(engine: str) -> Loader:
+    """Return the function that loads a model of `engine`: (model, settings, report) -> Engine.
+
+    The engine's libraries are imported here, so the first call is slow.
+    """
+    module = importlib.import_module(f"services.audio.engines.{engine}")
+    return cast(Loader, module.load)

@@ -1,0 +1,141 @@
+"""Chooses the speech engine and keeps one model loaded, for the thread that owns it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+
+from services.audio import checkpoints
+from services.audio.engines import Engine, loader
+from services.audio.engines.whisper import OFFLINE_MODEL
+from services.config import Settings
+from services.errors import ModelUnavailable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine and a model; `offline` when it is what is left without a NeMo checkpoint."""
+
+    engine: str
+    model: str
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What the speech engine is doing, for people.
+
+    `state` is `idle`, `loading` or `ready`; `progress` from 0 to 1 while a model downloads.
+    """
+
+    state: str = "idle"
+    engine: str = ""
+    model: str = ""
+    device: str = ""
+    detail: str = ""
+    progress: float | None = None
+
+
+class Hub:
+    """Asks the model hub once, in the background, whether it has the NeMo model."""
+
+    def __init__(self, model: str, timeout: float) -> None:
+        self._model = model
+        self._timeout = timeout
+        self._answered = threading.Event()
+        self._answer = False
+        self._thread = threading.Thread(target=self._ask, name="hub-probe", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def has_model(self, wait: bool) -> bool | None:
+        """Return the answer; None when it is not known yet and `wait` is False."""
+        if wait and not self._answered.wait(self._timeout):
+            return False
+        return self._answer if self._answered.is_set() else None
+
+    def _ask(self) -> None:
+        self._answer = checkpoints.hub_has(self._model, self._timeout)
+        self._answered.set()
+
+
+class EngineHost:
+    """Holds the loaded model. `status` may be read by any thread, `get` called by one."""
+
+    def __init__(self, settings: Settings, hub: Hub) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._engine: Engine | None = None
+        self._loaded: tuple[Choice, str] | None = None
+        self.status = EngineStatus()
+
+    def choose(self, engine: str, model: str | None, wait: bool = True) -> Choice | None:
+        """Return the engine and the model that a job with these options gets.
+
+        `auto` takes NeMo when its checkpoint is at hand or the hub has it, else the offline
+        model. Returns None only with `wait` False and the hub not heard of yet.
+        """
+        settings = self._settings
+        nemo = Choice("nemo", model or settings.nemo_model)
+        if engine == "nemo":
+            return nemo
+        whisper = Choice("whisper", settings.whisper_model or OFFLINE_MODEL)
+        if engine == "whisper":
+            return Choice("whisper", model) if model else whisper
+        if checkpoints.find(settings.nemo_model) is not None:
+            return nemo
+        answer = self._hub.has_model(wait)
+        if answer is None:
+            return None
+        return nemo if answer else replace(whisper, offline=True)
+
+    def get(self, engine: str, model: str | None, nemo_input: str) -> Engine:
+        """Return the engine for a job, loading its model in place of another where needed.
+
+        Raises:
+            ModelUnavailable: the model cannot be had, and the job did not ask for `auto`.
+        """
+        choice = self.choose(engine, model)
+        assert choice is not None
+        try:
+            return self._load(choice, nemo_input)
+        except ModelUnavailable:
+            if engine != "auto" or choice.engine == "whisper":
+                raise
+            # The hub answered, but the download broke: what is offline still works.
+            log.exception("falling back to the offline model")
+            return self._load(Choice("whisper", OFFLINE_MODEL, offline=True), nemo_input)
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = self._loaded = None
+        self.status = EngineStatus()
+
+    def _load(self, choice: Choice, nemo_input: str) -> Engine:
+        settings = self._settings.model_copy(update={"nemo_input": nemo_input})
+        if self._engine is not None and self._loaded == (choice, nemo_input):
+            return self._engine
+        self.close()
+
+        def report(detail: str, progress: float | None) -> None:
+            self.status = EngineStatus(
+                "loading", choice.engine, choice.model, detail=detail, progress=progress
+            )
+
+        report("starting", None)
+        try:
+            engine = loader(choice.engine)(choice.model, settings, report)
+        except BaseException:
+            self.status = EngineStatus()
+            raise
+        self._engine, self._loaded = engine, (choice, nemo_input)
+        self.status = EngineStatus("ready", engine.name, engine.model, engine.device)
+        log.info("loaded %s, %s on %s", engine.name, engine.model, engine.device)
+        return engine

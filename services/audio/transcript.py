@@ -1,0 +1,54 @@
+"""What a transcript is, as other programs read it from its JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word; times in seconds from the recording's beginning, confidence from 0 to 1."""
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A sentence or a stretch between pauses; confidence is the mean of its words'."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text of a recording; `duration` in seconds, `notes` on damage that was found."""
+
+    text: str
+    duration: float
+    language: str | None
+    engine: str
+    model: str
+    segments: list[Segment] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kind: str = "transcript"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the transcript as its JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Transcript:
+        """Read a transcript back."""
+        fields = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        fields["segments"] = [Segment(**segment) for segment in values["segments"]]
+        fields["words"] = [Word(**word) for word in values["words"]]
+        return cls(**fields)

@@ -1,0 +1,30 @@
+"""Voice activity: where in the sound somebody speaks (Silero VAD, MIT)."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.audio.decode import Samples
+
+WINDOW = 512
+"""Samples that one probability stands for: 32 ms."""
+
+
+def speech_probabilities(samples: Samples) -> NDArray[np.float32]:
+    """Return the probability of speech in each 32 ms window of 16 kHz mono `samples`.
+
+    The weights ship inside faster-whisper. https://github.com/snakers4/silero-vad
+    """
+    padded = np.pad(samples, (0, -samples.size % WINDOW))  # a copy: the model writes into it
+    return np.asarray(_model()(padded), dtype=np.float32).reshape(-1)
+
+
+@functools.cache
+def _model() -> Any:
+    from faster_whisper.vad import get_vad_model
+
+    return get_vad_model()

@@ -1,0 +1,180 @@
+"""Settings: from environment variables and a TOML file, all validated at start."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from services.errors import SettingsError
+
+PREFIX = "SCRIPTORIUM_"
+
+
+def config_file() -> Path:
+    """Return the TOML file that holds the settings: SCRIPTORIUM_CONFIG or ./scriptorium.toml."""
+    return Path(os.environ.get(f"{PREFIX}CONFIG", "scriptorium.toml")).absolute()
+
+
+class Settings(BaseSettings):
+    """Every setting of the server. The environment wins over the TOML file.
+
+    Each field `name` is read from the variable SCRIPTORIUM_NAME or the key `name` in the
+    file; `data_dir` also from SCRIPTORIUM_DATA.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", populate_by_name=True)
+
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("scriptorium", appauthor=False),
+        validation_alias=AliasChoices(f"{PREFIX}DATA", f"{PREFIX}DATA_DIR", "data_dir"),
+    )
+    """Where the job store, the results and the workspaces live."""
+
+    temp_dir: Path | None = None
+    """Where temporary files go; `temp` in the data directory when unset."""
+
+    database_url: str | None = None
+    """SQLAlchemy URL of the job store; SQLite in the data directory when unset."""
+
+    engine: Literal["auto", "nemo", "whisper"] = "auto"
+    """Speech engine for new batches."""
+
+    nemo_model: str = "nvidia/parakeet-tdt-0.6b-v3"
+    """NeMo checkpoint: a hub name, a .nemo file, or a directory that a .nemo was unpacked to."""
+
+    nemo_input: Literal["arrays", "manifest"] = "arrays"
+    """How audio reaches NeMo. `manifest` is only for models that cannot take arrays."""
+
+    whisper_model: str | None = None
+    """faster-whisper model by name or path; the offline tiny.en when unset."""
+
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """Where speech models run."""
+
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Number format of NeMo models on a GPU; on the CPU it is always float32."""
+
+    hub_timeout: float = Field(3.0, gt=0, le=60)
+    """Seconds that the model hub has to answer before it counts as out of reach."""
+
+    clip_seconds: float = Field(30.0, ge=5, le=300)
+    """Longest stretch of speech given to a model at once, in seconds."""
+
+    batch_seconds: float = Field(60.0, ge=5, le=3600)
+    """Audio in one model call at most, padding included, in seconds."""
+
+    document_workers: int = Field(2, ge=1, le=64)
+    """Processes that read documents at the same time."""
+
+    document_memory_mb: int = Field(1024, ge=256)
+    """Memory that one document process may take, in MiB (enforced on Linux)."""
+
+    page_timeout: float = Field(20.0, gt=0)
+    """Seconds that one page of a document may take."""
+
+    attempts: int = Field(3, ge=1, le=20)
+    """Server crashes while it runs after which a job fails instead of being tried again."""
+
+    retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
+    """Pauses between tries of a file operation that met a lock, in seconds."""
+
+    workspace_hours: float = Field(24.0, gt=0)
+    """Age at which an upload that nobody submitted is removed, in hours."""
+
+    @field_validator("data_dir", "temp_dir", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        # NeMo changes the working directory while it loads a checkpoint, so no path of
+        # ours may depend on it.
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("retry_waits", mode="after")
+    @classmethod
+    def _not_negative(cls, waits: tuple[float, ...]) -> tuple[float, ...]:
+        if any(wait < 0 for wait in waits):
+            raise ValueError("a pause cannot be negative")
+        return waits
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the TOML file."""
+        toml = TomlConfigSettingsSource(settings_cls, config_file())
+        return init_settings, env_settings, toml
+
+    @property
+    def temp_root(self) -> Path:
+        """The directory that holds every temporary file of this server."""
+        return self.temp_dir or self.data_dir / "temp"
+
+    @property
+    def results_dir(self) -> Path:
+        """The directory that holds a folder per finished job."""
+        return self.data_dir / "results"
+
+    @property
+    def models_dir(self) -> Path:
+        """The directory that unpacked checkpoints are kept in."""
+        return self.data_dir / "models"
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the job store."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'scriptorium.db').as_posix()}"
+
+
+def load_settings(**values: Any) -> Settings:
+    """Read and validate the settings.
+
+    Raises:
+        SettingsError: a value is wrong or a name unknown; the message names each of them.
+    """
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{PREFIX}DATA", f"{PREFIX}CONFIG"}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(
+            f"Scriptorium cannot start: the environment sets {', '.join(unknown)}, "
+            "which is no setting. Remove it or correct its name."
+        )
+    try:
+        return Settings(**values)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"Scriptorium cannot start: {config_file()} is not valid TOML ({error}). "
+            "Correct the file and start again."
+        ) from error
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+    except ValueError as error:  # a JSON list in a variable that cannot be parsed
+        raise SettingsError(f"Scriptorium cannot start: {error}.") from error
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"]) or "settings"
+        value = "" if item["type"] == "missing" else f" is {item['input']!r}"
+        lines.append(f"{name}{value}: {item['msg'].lower()}")
+    return (
+        "Scriptorium cannot start, a setting is wrong:\n  "
+        + "\n  ".join(lines)
+        + f"\nCorrect it in {config_file()} or in the variable {PREFIX}<NAME>."
+    )

@@ -1,0 +1,132 @@
+"""A worker process for documents, as its parent sees it: it can be ended at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from services import errors
+from services.errors import WorkerDied
+
+_ROOT = Path(__file__).parents[2]
+_FIRST_ANSWER = 30.0  # a new process imports its libraries first
+
+
+class DocumentProcess:
+    """One worker process, started at its first call and again after it died or was ended.
+
+    One thread at a time may call it.
+
+    Args:
+        memory_mb: What the process may take, in MiB.
+        page_timeout: Seconds to wait for each event.
+        calls: Number of calls after which a new process takes over, so that what a library
+            leaks stays small.
+    """
+
+    def __init__(self, memory_mb: int, page_timeout: float, calls: int = 200) -> None:
+        self._memory_mb = memory_mb
+        self._page_timeout = page_timeout
+        self._most_calls = calls
+        self._calls = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._events: queue.Queue[str | None] = queue.Queue()
+
+    def call(self, operation: str, **request: Any) -> Iterator[dict[str, Any]]:
+        """Yield the events that answer a request.
+
+        Leaving the iterator early ends the process: it is in the middle of its work.
+
+        Raises:
+            WorkerDied: the process ended, or gave no sign for too long and was ended.
+            ScriptoriumError: what the worker says of the file.
+        """
+        process = self._started()
+        self._calls += 1
+        patience = self._page_timeout + (_FIRST_ANSWER if self._calls == 1 else 0)
+        finished = False
+        try:
+            self._send(process, {"operation": operation, **request})
+            while True:
+                event = self._next(patience)
+                patience = self._page_timeout
+                if event["event"] == "end":
+                    finished = True
+                    return
+                if event["event"] == "error":
+                    finished = True
+                    raise getattr(errors, event["type"])(event["message"])
+                yield event
+        finally:
+            if not finished or self._calls >= self._most_calls:
+                self.close()
+
+    def close(self) -> None:
+        """End the process, if there is one, and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        self._calls = 0
+        self._events = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "services.documents.worker", str(self._memory_mb)],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        # A thread, because Windows cannot wait for a pipe with a time limit.
+        threading.Thread(
+            target=_pump,
+            args=(self._process.stdout, self._events),
+            name="document-answers",
+            daemon=True,
+        ).start()
+        return self._process
+
+    def _send(self, process: subprocess.Popen[str], request: dict[str, Any]) -> None:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        except OSError as error:
+            raise WorkerDied("the reading process ended unexpectedly") from error
+
+    def _next(self, patience: float) -> dict[str, Any]:
+        try:
+            line = self._events.get(timeout=patience)
+        except queue.Empty:
+            raise WorkerDied(f"reading took longer than {patience:.0f} s") from None
+        if line is None:
+            raise WorkerDied(
+                f"the reading process ran out of its {self._memory_mb} MiB of memory or crashed"
+            )
+        event: dict[str, Any] = json.loads(line)
+        return event
+
+
+def _pump(lines: Any, events: queue.Queue[str | None]) -> None:
+    with contextlib.suppress(OSError, ValueError):  # closed while reading
+        for line in lines:
+            events.put(line)
+    events.put(None)

@@ -1,0 +1,58 @@
+"""The errors that a person reads.
+
+Every message is a sentence that says what happened, to which file, and what to do next.
+The class, never the text, decides whether a job is retried by itself.
+"""
+
+
+class ScriptoriumError(Exception):
+    """Base of all errors whose message is meant for a person."""
+
+
+class SettingsError(ScriptoriumError):
+    """A setting has a value that cannot be used; the server does not start."""
+
+
+class PermanentError(ScriptoriumError):
+    """Trying again with the same file and settings would fail again."""
+
+
+class TransientError(ScriptoriumError):
+    """The cause may pass by itself: a lock, a full disk, memory in use elsewhere."""
+
+
+class UnsupportedFile(PermanentError):
+    """The content is of no kind that we process."""
+
+
+class UnreadableMedia(PermanentError):
+    """An audio or video file that cannot be decoded, or holds nothing to hear."""
+
+
+class UnreadableDocument(PermanentError):
+    """A PDF that cannot be read."""
+
+
+class PasswordNeeded(UnreadableDocument):
+    """A PDF that opens only with a password."""
+
+
+class ModelUnavailable(PermanentError):
+    """A speech model that is not on this machine and cannot be fetched."""
+
+
+class FileAccessError(TransientError):
+    """A file stayed locked through every retry."""
+
+
+class DiskFull(TransientError):
+    """There was no room to write."""
+
+
+class WorkerDied(TransientError):
+    """A worker process ended, or had to be ended, in the middle of its work."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the job that raised `error` may succeed if it is simply run again."""
+    return isinstance(error, (TransientError, MemoryError, TimeoutError))

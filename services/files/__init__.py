@@ -1,0 +1,1 @@
+"""The only place that creates, moves or deletes files and directories."""

@@ -1,0 +1,38 @@
+"""Unpacks archives into directories of ours, once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from pathlib import Path
+
+from services.files import operations
+
+
+def unpack_once(archive: Path, parent: Path) -> Path:
+    """Return a directory under `parent` that holds the content of a tar archive.
+
+    It is named after the archive and its size and date, so that a changed archive is unpacked
+    again, and it appears whole or not at all.
+
+    Raises:
+        tarfile.TarError: it is no tar archive, or holds a path that leads outside.
+    """
+    found = archive.stat()
+    identity = f"{archive.resolve()}|{found.st_size}|{found.st_mtime_ns}"
+    target = parent / f"{archive.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    if target.is_dir():
+        return target
+    operations.make_dir(parent)
+    part = parent / f".part-{os.urandom(6).hex()}"
+    try:
+        with tarfile.open(archive) as content:
+            content.extractall(part, filter="data")
+        operations.replace(part, target)
+    except BaseException as error:
+        operations.remove_tree(part)
+        if isinstance(error, OSError):
+            operations.raise_if_full(error, target)
+        raise
+    return target

@@ -1,0 +1,191 @@
+"""A lane: the thread that takes jobs of one kind from the store and has them worked on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from services.errors import ScriptoriumError, is_transient
+from services.jobs.models import Job, Kind
+from services.jobs.results import Result, Results
+from services.jobs.store import JobStore
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 1.0
+PROGRESS_SECONDS = 0.5
+
+
+class Worker(Protocol):
+    """What a lane does with a job. Everything in it runs in the lane's thread."""
+
+    kind: Kind
+
+    def run(self, job: Job, claims: Claims) -> None:
+        """Work on `job`, and on more of its kind where that is faster.
+
+        Every job is settled through `claims`; one that is not settled when this returns is put
+        back if the server stops, and failed otherwise.
+        """
+
+    def close(self) -> None:
+        """Free models and processes."""
+
+
+class Claims:
+    """The jobs that a lane holds, and the only way for a worker to settle them."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        results: Results,
+        stopping: threading.Event,
+        settled: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._results = results
+        self._stopping = stopping
+        self._settled = settled
+        self._held: dict[str, Job] = {}
+        self._told: dict[str, tuple[float, str]] = {}
+
+    def take(self, kind: Kind, like: Job | None = None) -> Job | None:
+        """Claim the next job; with `like`, only one that carries the same options."""
+        job = self._store.claim(kind, like.options if like else None)
+        if job is not None:
+            self._held[job.id] = job
+        return job
+
+    def progress(self, job: Job, share: float, stage: str) -> bool:
+        """Say how far a job is, from 0 to 1; return False when work on it has to end.
+
+        The store is asked twice a second at most, so this may be called often.
+        """
+        if self._stopping.is_set() or job.id not in self._held:
+            return False
+        now = time.monotonic()
+        at, said = self._told.get(job.id, (0.0, ""))
+        if now - at < PROGRESS_SECONDS and said == stage:
+            return True
+        self._told[job.id] = (now, stage)
+        if self._store.set_progress(job.id, share, stage):
+            return True
+        self._forget(job)  # a person cancelled it
+        return False
+
+    def done(self, job: Job, result: Result, *, length: float, engine: str, model: str) -> None:
+        """Save a result, then mark its job done. A job cancelled meanwhile stays cancelled."""
+        self._results.save(job, result)
+        note = " ".join(result.notes) or None
+        self._store.finish(job.id, length=length, engine=engine, model=model, note=note)
+        log.info("done: %s (%s)", job.name, job.id)
+        self._forget(job)
+
+    def failed(self, job: Job, error: BaseException) -> None:
+        """Mark a job failed with the sentence of its error; a stack trace goes to the log."""
+        known = isinstance(error, ScriptoriumError)
+        log.warning("failed: %s (%s): %s", job.name, job.id, error, exc_info=not known)
+        text = (
+            str(error)
+            if known
+            else (
+                f"“{job.name}” could not be processed because of an internal error "
+                f"({type(error).__name__}: {error}). Try again; if it fails again, "
+                "report it with the server's log."
+            )
+        )
+        self._store.fail(job.id, text, transient=is_transient(error))
+        self._forget(job)
+
+    def settle_rest(self, error: BaseException | None) -> None:
+        """Put back, or fail with `error`, whatever the worker left unsettled."""
+        for job in list(self._held.values()):
+            if self._stopping.is_set():
+                self._store.release(job.id)
+                self._forget(job)
+            else:
+                self.failed(job, error or RuntimeError("the worker did not settle this job"))
+
+    def _forget(self, job: Job) -> None:
+        self._held.pop(job.id, None)
+        self._told.pop(job.id, None)
+        self._settled()
+
+
+class Lane:
+    """Runs one worker in one thread, from `start` to `stop`.
+
+    Args:
+        settled: Called after each job that ended, in the lane's thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        worker: Worker,
+        store: JobStore,
+        results: Results,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._worker = worker
+        self._store = store
+        self._results = results
+        self._settled = settled
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of jobs it takes."""
+        return self._worker.kind
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for a job now instead of at the next round."""
+        self._wake.set()
+
+    def ask_to_stop(self) -> None:
+        """Take no more jobs; the one at hand ends at its next step."""
+        self._stopping.set()
+        self._wake.set()
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop, and wait until the job at hand is settled, for `timeout` seconds at most."""
+        self.ask_to_stop()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            log.error("lane %s did not stop within %.0f s", self._thread.name, timeout)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    worked = self._step()
+                except Exception:  # the store itself failed: a lock, a full disk
+                    log.exception("lane %s could not take a job", self._thread.name)
+                    worked = False
+                if not worked:
+                    self._wake.wait(IDLE_SECONDS)
+                    self._wake.clear()
+        finally:
+            self._worker.close()
+
+    def _step(self) -> bool:
+        claims = Claims(self._store, self._results, self._stopping, self._settled)
+        job = claims.take(self._worker.kind)
+        if job is None:
+            return False
+        error: BaseException | None = None
+        try:
+            self._worker.run(job, claims)
+        except Exception as raised:
+            error = raised
+        claims.settle_rest(error)
+        return True

@@ -1,0 +1,136 @@
+"""What a batch and a job are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class State(StrEnum):
+    """queued → running → done | failed | cancelled."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens to the job by itself."""
+        return self in (State.DONE, State.FAILED, State.CANCELLED)
+
+
+class Kind(StrEnum):
+    """What a file is; `audio` includes the sound of a video."""
+
+    AUDIO = "audio"
+    DOCUMENT = "document"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings that a job carries, a snapshot from the moment of its submission."""
+
+    engine: str = "auto"
+    model: str | None = None
+    nemo_input: str = "arrays"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options as JSON keeps them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Options:
+        """Read options back; names that this version does not know are ignored."""
+        known = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A file about to be submitted.
+
+    `length` is in seconds for audio and in pages for documents. With `error` set the file was
+    found unusable before it was queued: its job is stored as failed.
+    """
+
+    name: str
+    kind: Kind
+    path: Path
+    sha256: str
+    size: int
+    length: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file on its way to a result, as the store knew it when asked.
+
+    Times are seconds since the epoch; `progress` runs from 0 to 1; `length` is in seconds for
+    audio and in pages for documents; `error_kind` is `transient` or `permanent`.
+    """
+
+    id: str
+    batch_id: str
+    owner: str
+    name: str
+    kind: Kind
+    path: Path
+    sha256: str
+    size: int
+    length: float | None
+    state: State
+    stage: str
+    progress: float
+    attempts: int
+    error: str | None
+    error_kind: str | None
+    note: str | None
+    engine: str | None
+    model: str | None
+    options: Options
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its last run took, in seconds; None unless it has ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files that were submitted together."""
+
+    id: str
+    owner: str
+    created_at: float
+    workspace: Path
+    options: Options
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """A batch with the number of its jobs in each state, and the first of their names."""
+
+    batch: Batch
+    first_name: str
+    counts: dict[State, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Number of jobs."""
+        return sum(self.counts.values())
+
+    @property
+    def over(self) -> bool:
+        """Whether every job has ended."""
+        return all(state.over for state, count in self.counts.items() if count)

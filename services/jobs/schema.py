@@ -1,0 +1,102 @@
+"""The tables of the job store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, Row, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from services.jobs.models import Batch, Job, Kind, Options, State
+
+
+class Base(DeclarativeBase):
+    """Base of the tables; constraints get names, which migrations need."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        }
+    )
+
+
+class BatchRow(Base):
+    """A batch; see `models.Batch`."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[float] = mapped_column(Float, index=True)
+    workspace: Mapped[str] = mapped_column(Text)
+    options: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
+class JobRow(Base):
+    """A job; see `models.Job`."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(None, "kind", "state", "owner", "queued_at", "position"),
+        Index(None, "batch_id", "position"),
+        Index(None, "state"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    owner: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16))
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(Integer)
+    length: Mapped[float | None] = mapped_column(Float)
+    state: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str] = mapped_column(String(80), default="")
+    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    error_kind: Mapped[str | None] = mapped_column(String(16))
+    note: Mapped[str | None] = mapped_column(Text)
+    engine: Mapped[str | None] = mapped_column(String(80))
+    model: Mapped[str | None] = mapped_column(Text)
+    options: Mapped[dict[str, object]] = mapped_column(JSON)
+    created_at: Mapped[float] = mapped_column(Float)
+    queued_at: Mapped[float] = mapped_column(Float)
+    started_at: Mapped[float | None] = mapped_column(Float)
+    finished_at: Mapped[float | None] = mapped_column(Float)
+
+
+class TurnRow(Base):
+    """When an owner last got a job of a kind: whoever waited longest comes next."""
+
+    __tablename__ = "turns"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    at: Mapped[float] = mapped_column(Float)
+
+
+def to_batch(row: BatchRow) -> Batch:
+    """Return the batch that a row holds."""
+    return Batch(
+        id=row.id,
+        owner=row.owner,
+        created_at=row.created_at,
+        workspace=Path(row.workspace),
+        options=Options.from_dict(row.options),
+    )
+
+
+def to_job(row: Row[Any]) -> Job:
+    """Return the job that a row of the table `jobs` holds."""
+    values = row._asdict()
+    values["kind"] = Kind(values["kind"])
+    values["state"] = State(values["state"])
+    values["path"] = Path(values["path"])
+    values["options"] = Options.from_dict(values["options"])
+    return Job(**{name: values[name] for name in Job.__dataclass_fields__})

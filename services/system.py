@@ -1,0 +1,93 @@
+"""What the machine is and has left, for the system page."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+_LIBRARIES = (
+    "nemo_toolkit",
+    "torch",
+    "faster-whisper",
+    "av",
+    "pypdf",
+    "pypdfium2",
+    "streamlit",
+    "SQLAlchemy",
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Memory and disk in bytes; `gpu` names the card and its memory, None without one."""
+
+    memory_used: int
+    memory_total: int
+    server_memory: int
+    disk_free: int
+    disk_total: int
+    data_used: int
+    temp_used: int
+    gpu: str | None
+    cpus: int
+
+
+def machine(data_dir: Path, temp_root: Path) -> Machine:
+    """Measure the machine now."""
+    memory = psutil.virtual_memory()
+    disk = shutil.disk_usage(data_dir)
+    return Machine(
+        memory_used=memory.total - memory.available,
+        memory_total=memory.total,
+        server_memory=psutil.Process().memory_info().rss,
+        disk_free=disk.free,
+        disk_total=disk.total,
+        data_used=_tree_size(data_dir),
+        temp_used=_tree_size(temp_root),
+        gpu=gpu(),
+        cpus=os.cpu_count() or 1,
+    )
+
+
+@cache
+def gpu() -> str | None:
+    """Return the first NVIDIA card and its memory, as its driver names it; None without one."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip().splitlines()[0] if done.stdout.strip() else None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, the platform and the libraries that do the work."""
+    found = {"Python": platform.python_version(), "Platform": platform.platform()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _tree_size(root: Path) -> int:
+    total = 0
+    for directory, _, names in os.walk(root):
+        for name in names:
+            try:
+                total += (Path(directory) / name).lstat().st_size
+            except OSError:
+                continue  # removed meanwhile
+    return total
