@@ -8,8 +8,11 @@ import streamlit as st
 
 from pages import context
 
-st.set_page_config(page_title="Scriptorium", page_icon=":material/history_edu:", layout="centered")
-st.html(Path(__file__).parent / "style.css")
+HERE = Path(__file__).parent
+
+st.set_page_config(page_title="Scriptorium", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.logo(str(HERE / "logo.svg"), size="large")
+st.html(HERE / "style.css")
 st.navigation(
     [
         st.Page(context.UPLOAD, title="New batch", icon=":material/upload_file:", default=True),

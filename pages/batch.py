@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -126,9 +127,12 @@ def live(batch_id: str) -> None:
 if batch is None:
     st.title("Batch")
     context.empty(
-        "search_off", "There is no such batch", "Its address is incomplete, or it was deleted."
+        "search_off",
+        "There is no such batch",
+        "Its address is incomplete, or it was deleted.",
+        context.BATCHES,
+        "All batches",
     )
-    st.page_link(context.BATCHES, label="All batches", icon=":material/inbox:")
     st.stop()
 
 jobs = runtime.jobs(batch.id)
@@ -137,7 +141,8 @@ done = any(job.state is State.DONE for job in jobs)
 failed = sum(job.state in (State.FAILED, State.CANCELLED) for job in jobs)
 
 st.title(jobs[0].name if len(jobs) == 1 else f"{context.plural(len(jobs), 'file')}")
-if any(job.kind == "audio" for job in jobs):
+st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
+if any(job.kind is Kind.AUDIO for job in jobs):
     context.offline_banner(runtime.engine_choice() if batch.options.engine == "auto" else None)
 with st.container(horizontal=True):
     if st.button(
@@ -151,5 +156,5 @@ with st.container(horizontal=True):
         runtime.cancel_batch(batch.id)
         st.rerun()
 if ended and done:
-    context.download_links({"Download everything (ZIP)": f"/files/batches/{batch.id}.zip"})
+    context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
 st.fragment(live, run_every=None if ended else REFRESH)(batch.id)

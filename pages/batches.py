@@ -56,5 +56,10 @@ st.title("Batches")
 if runtime.count_batches():
     show()
 else:
-    context.empty("inbox", "Nothing here yet", "What you run appears here, with its results.")
-    st.page_link(context.UPLOAD, label="New batch", icon=":material/upload_file:")
+    context.empty(
+        "inbox",
+        "Nothing here yet",
+        "What you run appears here, with its results.",
+        context.UPLOAD,
+        "New batch",
+    )

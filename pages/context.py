@@ -65,24 +65,25 @@ def download_links(links: dict[str, str]) -> None:
         f'<a class="download" href="{html.escape(href)}" download>{html.escape(label)}</a>'
         for label, href in links.items()
     )
-    st.html(f'<div class="downloads">{shown}</div>')
+    st.html(f'<div class="downloads"><span>Download</span>{shown}</div>')
 
 
-def offline_banner(choice: Choice | None) -> None:
+def offline_banner(choice: Choice | None, link: bool = True) -> None:
     """Say plainly when speech is read by the small offline model."""
     if choice is not None and choice.offline:
         st.info(
-            "**Speech is read by the small offline model** (Whisper tiny.en: English only, less "
-            "exact). No NeMo checkpoint is on this machine and the model hub does not answer. "
-            "The System page says how to get Parakeet.",
+            "**Offline model in use:** Whisper tiny.en, English only and less exact."
+            + (" [How to get Parakeet](/system)" if link else ""),
             icon=":material/cloud_off:",
         )
 
 
-def empty(icon: str, title: str, text: str) -> None:
-    """Show that there is nothing here yet, and what to do about it."""
+def empty(icon: str, title: str, text: str, page: str = "", label: str = "") -> None:
+    """Show that there is nothing here, and with `page` and its `label` where to go instead."""
     with st.container(horizontal_alignment="center", gap="xsmall"):
         st.space("large")
-        st.markdown(f"### :material/{icon}:", width="content")
+        st.markdown(f"## :material/{icon}:", width="content")
         st.markdown(f"**{title}**", width="content")
         st.caption(text, width="content", text_alignment="center")
+        if page:
+            st.page_link(page, label=label)

@@ -88,9 +88,9 @@ if job is None or result is None:
         "search_off",
         "There is no such result",
         "Its file is still being processed, failed, or was deleted.",
+        context.BATCHES,
+        "All batches",
     )
-    if job:
-        st.page_link(context.BATCH, label="Its batch", query_params={"batch": job.batch_id})
     st.stop()
 
 st.page_link(

@@ -46,12 +46,10 @@ def live() -> None:
 
     st.subheader("Queue")
     counts = runtime.counts()
-    columns = st.columns(4)
-    for column, state in zip(
-        columns, (State.QUEUED, State.RUNNING, State.DONE, State.FAILED), strict=True
-    ):
-        total = sum(counts.get((kind, state), 0) for kind in Kind)
-        column.metric(state.capitalize(), total)
+    with st.container(horizontal=True, gap="large"):
+        for state in (State.QUEUED, State.RUNNING, State.DONE, State.FAILED):
+            total = sum(counts.get((kind, state), 0) for kind in Kind)
+            st.metric(state.capitalize(), total, width="content")
 
     st.subheader("Machine")
     machine = system.machine(runtime.settings.data_dir, runtime.settings.temp_root)
@@ -74,7 +72,7 @@ def live() -> None:
 
 
 st.title("System")
-context.offline_banner(runtime.engine_choice())
+context.offline_banner(runtime.engine_choice(), link=False)
 live()
 with st.expander("How to get Parakeet", icon=":material/download:"):
     st.markdown(GET_PARAKEET)

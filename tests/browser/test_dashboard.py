@@ -1,0 +1,184 @@
+"""The dashboard as a person uses it, in a real browser on a real server."""
+
+from __future__ import annotations
+
+import re
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from reportlab.pdfgen.canvas import Canvas
+
+DATA = Path(__file__).parents[1] / "data"
+PROMPT = DATA / "agent-alreadyon.wav"
+SPOKEN = "That agent is already logged on."
+PAGES = ["The scribes copied the first book by hand.", "Then the second book was copied."]
+
+
+@pytest.fixture(scope="module")
+def pdf(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("pdf") / "scribes.pdf"
+    canvas = Canvas(str(path))
+    canvas.setTitle("On scribes")
+    for number, text in enumerate(PAGES, start=1):
+        canvas.drawString(72, 720, text)
+        canvas.bookmarkPage(f"p{number}")
+        canvas.addOutlineEntry(f"Book {number}", f"p{number}")
+        canvas.showPage()
+    canvas.save()
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_recording(tmp_path_factory) -> Path:
+    """The prompt twelve times with pauses: long enough to reload the page while it runs."""
+    with wave.open(str(PROMPT)) as reader:
+        rate = reader.getframerate()
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    write_wav(path, np.tile(np.concatenate([samples, np.zeros(rate, "<i2")]), 12), rate)
+    return path
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(samples.astype("<i2").tobytes())
+
+
+def run(page: Page, *files: Path) -> str:
+    """Upload files, run them, and return the batch's address."""
+    page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+    page.get_by_role("button", name=re.compile(r"^Run \d+ file|play_arrow Run")).click()
+    page.wait_for_url("**/batch?batch=*")
+    return page.url
+
+
+def test_audio_and_pdf_become_text(server, open_page, pdf, long_recording):
+    page = open_page(server)
+    expect(page.get_by_text("Offline model in use")).to_be_visible()
+    address = run(page, PROMPT, pdf, long_recording)
+
+    # A reload in the middle of the run shows where the batch is, and it goes on.
+    expect(page.get_by_text(re.compile("so far"))).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(re.compile("so far"))).to_be_visible()
+    expect(page.get_by_text("3 of 3 done")).to_be_visible(timeout=120_000)
+
+    page.get_by_role("button", name=PROMPT.name, exact=True).click()
+    expect(page.get_by_text(SPOKEN)).to_be_visible()
+    expect(page.get_by_text(re.compile("faster-whisper .* tiny.en .* took"))).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="SRT").click()
+    assert download.value.suggested_filename == "agent-alreadyon.srt"
+    subtitles = Path(download.value.path()).read_text(encoding="utf-8")
+    assert subtitles.startswith("1\n00:00:00,") and SPOKEN in subtitles
+
+    page.get_by_role("link", name="Batch", exact=True).click()
+    page.get_by_role("button", name=pdf.name, exact=True).click()
+    expect(page.get_by_text(PAGES[0])).to_be_visible()
+
+    # Somebody else opens the same address, takes the ZIP, and begins a batch of their own.
+    other = open_page(address)
+    expect(other.get_by_text("3 of 3 done")).to_be_visible()
+    with other.expect_download() as download:
+        other.get_by_role("link", name="Everything (ZIP)").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"PK")
+    other.get_by_role("button", name="Process another batch").click()
+    expect(other.get_by_role("heading", name="New batch")).to_be_visible()
+    expect(other.get_by_role("button", name=re.compile("Run"))).to_have_count(0)
+
+
+def test_a_click_on_a_segment_plays_from_there(server, open_page, long_recording):
+    page = open_page(server)
+    run(page, long_recording)
+    page.get_by_role("button", name=long_recording.name, exact=True).click(timeout=120_000)
+    segment = page.locator("button.segment").nth(6)
+    start = float(segment.get_attribute("data-start") or 0)
+    assert start > 10
+    segment.click()
+    page.wait_for_function(
+        """start => {
+          const host = [...document.querySelectorAll('*')].find(
+            e => e.shadowRoot?.querySelector('audio'));
+          const at = host?.shadowRoot.querySelector('audio').currentTime;
+          return at >= start && at < start + 5;
+        }""",
+        arg=start,
+    )
+    expect(segment).to_have_class(re.compile("now"))
+
+
+def test_pdf_pages_show_image_and_text(server, open_page, pdf):
+    page = open_page(server)
+    run(page, pdf)
+    page.get_by_role("button", name=pdf.name, exact=True).click()
+    image = page.locator("img.page-image")
+    expect(image).to_be_visible()
+    page.wait_for_function("document.querySelector('img.page-image').naturalWidth > 600")
+    page.get_by_role("button", name=re.compile("(next|2$)", re.I)).first.click()
+    expect(page.get_by_text(PAGES[1])).to_be_visible()
+    page.wait_for_url("**page=2**")
+    again = open_page(page.url)  # the address leads to the page
+    expect(again.get_by_text(PAGES[1])).to_be_visible()
+
+
+def test_unusable_files_are_named_before_the_run(server, open_page, tmp_path):
+    (tmp_path / "notes.wav").write_text("these are notes")
+    (tmp_path / "table.xlsx").write_bytes(b"PK\x03\x04")
+    page = open_page(server)
+    page.locator("input[type=file]").first.set_input_files(
+        [str(tmp_path / "notes.wav"), str(tmp_path / "table.xlsx"), str(PROMPT)]
+    )
+    expect(page.get_by_text("3 files, 2 unusable")).to_be_visible()
+    expect(page.get_by_text("“notes.wav” cannot be read as audio or video")).to_be_visible()
+    expect(page.get_by_text("“table.xlsx” is of a kind that cannot be processed")).to_be_visible()
+    page.get_by_role("button", name="Remove: notes.wav").click()
+    expect(page.get_by_text("2 files, 1 unusable")).to_be_visible()
+    page.get_by_role("button", name="Run 1 file").click()
+    expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
+
+
+def test_try_again_runs_what_failed(server, open_page, tmp_path):
+    write_wav(tmp_path / "click.wav", np.zeros(160), 16_000)  # 10 ms: only decoding tells
+    page = open_page(server)
+    run(page, tmp_path / "click.wav", PROMPT)
+    expect(page.get_by_text("1 of 2 done · 1 failed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("“click.wav” is only 10 ms long")).to_be_visible()
+    page.get_by_role("button", name="Try again (1)").click()
+    expect(page.get_by_text("1 of 2 done · 1 failed")).to_be_visible(timeout=60_000)
+
+
+def test_the_microphone_records(server, open_page):
+    page = open_page(server, permissions=["microphone"])
+    page.get_by_role("radio", name="Microphone").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(4_000)  # the recording itself takes time
+    page.get_by_role("button", name="Stop recording").click()
+    page.get_by_role("button", name="Run 1 file").click()
+    page.wait_for_url("**/batch?batch=*")
+    page.get_by_role("button", name=re.compile("^Recording .*wav$")).click(timeout=60_000)
+    expect(page.get_by_text(re.compile("agent")).first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["", "batches", "system", "batch?batch=0", "result?job=0"])
+def test_every_page_fits_a_phone(server, open_page, path):
+    page = open_page(f"{server}/{path}", width=390, height=844)
+    expect(page.locator("h1")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_name_is_shown_as_text(server, open_page, tmp_path):
+    name = "<img src=x onerror=alert(1)> **bold** " + "long " * 30 + ".wav"
+    (tmp_path / name).write_bytes(PROMPT.read_bytes())
+    page = open_page(server, width=390, height=844)
+    page.on("dialog", lambda dialog: pytest.fail("a file name ran as a script"))
+    run(page, tmp_path / name)
+    page.locator("button.title").click(timeout=60_000)
+    expect(page.get_by_text(SPOKEN)).to_be_visible()
+    expect(page.locator("h1")).to_contain_text("<img src=x")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,51 @@
+"""What all tests share: where the recordings lie, settings of their own, no wait on locks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+# Before any library reads it: the tests must not depend on what a machine can reach.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from services.config import PREFIX, Settings
+from services.files import operations
+from services.files.workspace import Workspace
+
+_SHOWN = ("torch", "nemo_toolkit", "streamlit", "pypdf", "av")
+
+
+def pytest_report_header() -> str:
+    versions = [f"{name} {metadata.version(name)}" for name in _SHOWN]
+    return ", ".join([f"python {platform.python_version()}", *versions])
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{PREFIX}CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture
+def quick_retries() -> Iterator[None]:
+    """Try locked files three times, without a pause."""
+    operations.set_retry_waits((0.0, 0.0))
+    yield
+    operations.set_retry_waits(Settings.model_fields["retry_waits"].default)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", device="cpu")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.create(tmp_path / "temp")
