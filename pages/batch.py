@@ -143,7 +143,7 @@ failed = sum(job.state in (State.FAILED, State.CANCELLED) for job in jobs)
 st.title(jobs[0].name if len(jobs) == 1 else f"{context.plural(len(jobs), 'file')}")
 st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
 if any(job.kind is Kind.AUDIO for job in jobs):
-    context.offline_banner(runtime.engine_choice() if batch.options.engine == "auto" else None)
+    context.offline_banner(runtime.engine_choice(batch.options))
 with st.container(horizontal=True):
     if st.button(
         "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"

@@ -31,7 +31,7 @@ A checkpoint can run code when it is loaded: take it only from a source that you
 def live() -> None:
     """Show what changes."""
     status = runtime.engine_status()
-    choice = runtime.engine_choice()
+    choice = runtime.engine_choice(runtime.default_options())
     st.subheader("Speech engine")
     loaded = {"idle": "Not loaded: the first recording loads it", "ready": "Ready"}.get(
         status.state, status.detail.capitalize()
@@ -72,7 +72,7 @@ def live() -> None:
 
 
 st.title("System")
-context.offline_banner(runtime.engine_choice(), link=False)
+context.offline_banner(runtime.engine_choice(runtime.default_options()), link=False)
 live()
 with st.expander("How to get Parakeet", icon=":material/download:"):
     st.markdown(GET_PARAKEET)

@@ -47,7 +47,7 @@ def receive(files: list[Any]) -> None:
 def choose_options() -> Options:
     """Let the person choose the engine; the server's own choice comes first."""
     default = runtime.default_options()
-    choice = runtime.engine_choice()
+    choice = runtime.engine_choice(default)
     automatic = "asking the model hub …" if choice is None else choice.model
     engines = {
         f"As the server is set: {default.engine} ({automatic})": default,
@@ -68,7 +68,7 @@ st.title("New batch")
 st.caption(
     "Audio, video and PDFs become text on this machine. Nothing leaves it.",
 )
-context.offline_banner(runtime.engine_choice())
+context.offline_banner(runtime.engine_choice(runtime.default_options()))
 
 source = st.segmented_control(
     "Source",

@@ -52,7 +52,7 @@ class Runtime:
         self._render_lock = threading.Lock()
 
     def start(self) -> Self:
-        """Start the lanes, the janitor and the question to the hub."""
+        """Start the lanes, and the janitor."""
         settings = self.settings
         operations.set_retry_waits(settings.retry_waits)
         operations.make_dir(settings.data_dir)
@@ -69,8 +69,7 @@ class Runtime:
         self._results = Results(settings.results_dir)
         if freed := self._store.recover(settings.attempts):
             log.info("%d jobs of the last run were taken up again", freed)
-        self._hub = Hub(settings.nemo_model, settings.hub_timeout)
-        self._host = EngineHost(settings, self._hub)
+        self._host = EngineHost(settings, Hub(settings.nemo_model, settings.hub_timeout))
         self._janitor = Janitor(
             settings.temp_root,
             leased=lambda: self._store.workspaces(leased=True),
@@ -86,7 +85,7 @@ class Runtime:
             self._lane(f"documents-{number}", DocumentWorker(settings))
             for number in range(1, settings.document_workers + 1)
         ]
-        self._hub.start()
+        self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
         self._janitor.start()
         for lane in self._lanes:
             lane.start()
@@ -208,9 +207,12 @@ class Runtime:
         """Return what the speech engine is doing."""
         return self._host.status
 
-    def engine_choice(self) -> Choice | None:
-        """Return what `auto` stands for now; None while the hub is being asked."""
-        return self._host.choose("auto", None, wait=False)
+    def engine_choice(self, options: Options) -> Choice | None:
+        """Return the engine and model that these options stand for now.
+
+        None while the hub is being asked whether `auto` can mean NeMo.
+        """
+        return self._host.choose(options.engine, options.model, wait=False)
 
     def waiting_workspaces(self) -> dict[Path, str]:
         """Return the workspaces that could not be removed yet, and why."""

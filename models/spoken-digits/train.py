@@ -478,7 +478,7 @@ def make_pieces(recordings: Sequence[Recording], minutes: float, seed: int) -> l
         pauses = [float(random.uniform(0.1, 0.6))]
         seconds = pauses[0]
         while seconds < wanted:
-            chosen.append(recordings[random.integers(len(recordings))])
+            chosen.append(recordings[int(random.integers(len(recordings)))])
             pauses.append(float(random.uniform(0.1, 0.6)))
             seconds += len(chosen[-1].audio) / SAMPLE_RATE + pauses[-1]
         piece = join(chosen, pauses)

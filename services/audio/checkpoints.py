@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tarfile
 from collections.abc import Callable
@@ -68,14 +69,20 @@ def download(model: str, progress: Callable[[float], None]) -> Path:
             "or a name on the hub such as nvidia/parakeet-tdt-0.6b-v3 (setting nemo_model)."
         )
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import tqdm
+    from tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]
-        def update(self, n: float | None = 1) -> Any:
-            shown = super().update(n)
+    # The hub's own class of bars counts nothing where there is no terminal; tqdm's does.
+    class Bar(tqdm):  # type: ignore[misc,type-arg]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs, file=io.StringIO())
+
+        def display(self, *_: Any, **__: Any) -> None:
             if self.total:
                 progress(min(1.0, self.n / self.total))
-            return shown
+
+        def update(self, n: float | None = 1) -> None:
+            super().update(n)
+            self.display()
 
     try:
         return Path(hf_hub_download(model, _file_of(model), tqdm_class=Bar))

@@ -40,21 +40,26 @@ class EngineStatus:
 
 
 class Hub:
-    """Asks the model hub once, in the background, whether it has the NeMo model."""
+    """Asks the model hub once, in the background, whether it has the NeMo model.
+
+    It is asked when the answer is first needed: a server that is set to another engine, or has
+    the checkpoint, sends nothing into the network.
+    """
 
     def __init__(self, model: str, timeout: float) -> None:
         self._model = model
         self._timeout = timeout
         self._answered = threading.Event()
         self._answer = False
-        self._thread = threading.Thread(target=self._ask, name="hub-probe", daemon=True)
-
-    def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
+        self._asking = threading.Lock()
+        self._asked = False
 
     def has_model(self, wait: bool) -> bool | None:
         """Return the answer; None when it is not known yet and `wait` is False."""
+        with self._asking:
+            if not self._asked:
+                self._asked = True
+                threading.Thread(target=self._ask, name="hub-probe", daemon=True).start()
         if wait and not self._answered.wait(self._timeout):
             return False
         return self._answer if self._answered.is_set() else None
