@@ -40,6 +40,8 @@ class Recording:
     decoder: Decoder
     clips: Iterator[Clip]
     heard: list[tuple[Clip, Hypothesis]] = field(default_factory=list)
+    cut_seconds: float = 0.0
+    """Length of the clips that were cut so far, in seconds."""
     waiting: int = 0
     """Clips that were cut and not transcribed yet."""
     decoded: bool = False
@@ -47,10 +49,10 @@ class Recording:
     @property
     def progress(self) -> float:
         """Share of the recording that is transcribed, from 0 to 1."""
-        length = self.decoder.declared or self.job.length or self.decoder.seconds
-        if not length or not self.heard:
-            return 0.0
-        return min(0.99, max(clip.start + clip.seconds for clip, _ in self.heard) / length)
+        known = self.cut_seconds
+        if not self.decoded:
+            known = max(known, self.decoder.declared or self.job.length or 0.0)
+        return sum(clip.seconds for clip, _ in self.heard) / known if known else 0.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class _Run:
                 self._finish_if_complete(recording)
                 continue
             recording.waiting += 1
+            recording.cut_seconds += clip.seconds
             seconds += clip.seconds
             pieces.append(Piece(recording, clip))
         return [p for p in pieces if p.recording.job.id not in self._dropped]

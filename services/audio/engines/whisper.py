@@ -105,13 +105,24 @@ class WhisperEngine:
             # Text of one clip must not depend on which clip came before it.
             condition_on_previous_text=False,
         )
-        words = [
-            Word(float(word.start), float(word.end), word.word.strip(), float(word.probability))
-            for segment in segments
-            for word in segment.words or ()
-            if word.word.strip()
-        ]
+        words: list[Word] = []
+        for segment in segments:
+            for found in segment.words or ():
+                _append(words, found)
         return Hypothesis(" ".join(word.text for word in words), words, info.language)
+
+
+def _append(words: list[Word], found: Any) -> None:
+    """Add a word of Whisper's, or join it to the last one: it parts “log-in” into “log”, “-in”."""
+    text = found.word.strip()
+    if not text:
+        return
+    word = Word(float(found.start), float(found.end), text, float(found.probability))
+    if words and not found.word[0].isspace() and not text[0].isalnum():
+        last = words.pop()
+        confidence = min(last.confidence or 0.0, word.confidence or 0.0)
+        word = Word(last.start, word.end, last.text + text, confidence)
+    words.append(word)
 
 
 def _best_device() -> str:

@@ -1,0 +1,177 @@
+"""Makes the media files that the tests read: sound in every container, PDFs, damaged ones."""
+
+from __future__ import annotations
+
+import io
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from reportlab.pdfgen.canvas import Canvas
+
+DATA = Path(__file__).parent / "data"
+PROMPTS: dict[str, str] = json.loads((DATA / "prompts.json").read_text())
+"""What is said in each recording in tests/data."""
+
+PCM = {"pcm_s16le": "s16", "pcm_s24le": "s32", "pcm_f32le": "flt", "pcm_s16be": "s16"}
+
+
+def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0, level: float = 0.5) -> Any:
+    """Return a sine as 1-D float32 samples."""
+    time = np.arange(round(seconds * rate)) / rate
+    return (level * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def write_sound(
+    path: Path,
+    samples: Any,
+    rate: int = 44_100,
+    codec: str = "pcm_s16le",
+    layout: str = "mono",
+    video: bool = False,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Encode `samples`, the same in every channel, into the container that the suffix names."""
+    channels = av.AudioLayout(layout).nb_channels
+    with av.open(str(path), "w", options=options or {}) as container:
+        picture = _picture(container) if video else None
+        stream = container.add_stream(codec, rate=rate)
+        stream.layout = layout
+        if codec in PCM:
+            stream.format = PCM[codec]
+        if picture is not None:
+            _encode_picture(container, picture, len(samples) / rate)
+        frame = av.AudioFrame.from_ndarray(
+            np.tile(samples, (channels, 1)), format="fltp", layout=layout
+        )
+        frame.sample_rate = rate
+        frame.pts = 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+def write_silent_video(path: Path, seconds: float = 1.0) -> Path:
+    """Write a video that has no audio track."""
+    with av.open(str(path), "w") as container:
+        _encode_picture(container, _picture(container), seconds)
+    return path
+
+
+def write_wav(path: Path, samples: Any, rate: int = 16_000) -> Path:
+    """Write 1-D float samples as a 16-bit mono WAV, without our own code."""
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def read_wav(path: Path) -> tuple[Any, int]:
+    """Return a 16-bit mono WAV as float32 samples, with their rate."""
+    with wave.open(str(path)) as reader:
+        data = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+        return (data / 32768).astype(np.float32), reader.getframerate()
+
+
+def at_16k(path: Path) -> Any:
+    """Return a recording of 8 kHz as float32 samples at 16 kHz, by linear interpolation."""
+    samples, rate = read_wav(path)
+    wanted = np.arange(samples.size * 16_000 // rate) * rate / 16_000
+    return np.interp(wanted, np.arange(samples.size), samples).astype(np.float32)
+
+
+def halved(source: Path, target: Path, share: float = 0.5) -> Path:
+    """Write the first part of `source`, as an upload that broke off leaves it."""
+    data = source.read_bytes()
+    target.write_bytes(data[: int(len(data) * share)])
+    return target
+
+
+def write_pdf(
+    path: Path,
+    pages: list[str],
+    title: str | None = None,
+    password: str | None = None,
+    size: tuple[float, float] = (595, 842),
+) -> Path:
+    """Write a PDF with a text and an outline entry per page."""
+    canvas = Canvas(str(path), pagesize=size, encrypt=password)
+    if title:
+        canvas.setTitle(title)
+        canvas.setAuthor("Ana Ruiz")
+    for number, text in enumerate(pages, start=1):
+        canvas.bookmarkPage(str(number))
+        canvas.addOutlineEntry(f"Part {number}", str(number), level=0)
+        for line, words in enumerate(text.splitlines()):
+            canvas.drawString(50, size[1] - 100 - 14 * line, words)
+        canvas.showPage()
+    canvas.save()
+    return path
+
+
+def write_slow_pdf(path: Path, slow: int, pages: int, lines: int = 60_000) -> Path:
+    """Write a PDF whose page number `slow` takes its reader many seconds."""
+    return write_pdf(
+        path, ["word\n" * lines if n == slow else f"Page {n}" for n in range(1, pages + 1)]
+    )
+
+
+def pdf_without_pages() -> bytes:
+    """Return a valid PDF whose page tree is empty."""
+    return raw_pdf("<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [] /Count 0 >>")
+
+
+def pdf_with_bad_page() -> bytes:
+    """Return a PDF of three pages; the second one's content is no stream."""
+    font = "<< /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
+    page = f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Resources {font} /Contents %s >>"
+    return raw_pdf(
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R 4 0 R 5 0 R] /Count 3 >>",
+        page % "6 0 R",
+        page % "(no stream)",
+        page % "7 0 R",
+        _stream("BT /F 12 Tf 20 200 Td (first page) Tj ET"),
+        _stream("BT /F 12 Tf 20 200 Td (third page) Tj ET"),
+    )
+
+
+def raw_pdf(*objects: str) -> bytes:
+    """Return a PDF of these objects, numbered from 1; the first one is the catalogue."""
+    out = io.BytesIO(b"%PDF-1.7\n")
+    out.seek(0, io.SEEK_END)
+    offsets = []
+    for number, content in enumerate(objects, start=1):
+        offsets.append(out.tell())
+        out.write(f"{number} 0 obj\n{content}\nendobj\n".encode("latin-1"))
+    start = out.tell()
+    out.write(f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode())
+    out.writelines(f"{offset:010} 00000 n \n".encode() for offset in offsets)
+    out.write(f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\n".encode())
+    out.write(f"startxref\n{start}\n%%EOF\n".encode())
+    return out.getvalue()
+
+
+def _stream(content: str) -> str:
+    return f"<< /Length {len(content)} >>\nstream\n{content}\nendstream"
+
+
+def _picture(container: Any) -> Any:
+    codec = "libvpx" if container.format.name == "webm" else "mpeg4"
+    stream = container.add_stream(codec, rate=10)
+    stream.width = stream.height = 32
+    stream.pix_fmt = "yuv420p"
+    return stream
+
+
+def _encode_picture(container: Any, stream: Any, seconds: float) -> None:
+    for number in range(round(seconds * 10)):
+        frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        frame.pts = number
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))

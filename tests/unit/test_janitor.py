@@ -1,0 +1,134 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from services.errors import FileAccessError
+from services.files import operations
+from services.files.janitor import Janitor
+from services.files.temp import SCRATCH
+from services.files.workspace import MARKER, Workspace
+
+NOW = 1_000_000.0
+DAY = 86_400.0
+
+pytestmark = pytest.mark.usefixtures("quick_retries")
+
+
+class Yard:
+    """A temp root with a janitor, and what the store would tell him."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.leased: set[Path] = set()
+        self.submitted: set[Path] = set()
+        self.janitor = Janitor(root, lambda: self.leased, lambda: self.submitted, max_age=DAY)
+
+    def workspace(self, age: float) -> Path:
+        made = Workspace.create(self.root)
+        made.add("a.wav", io.BytesIO(b"x"))
+        (made.path / MARKER).write_text(json.dumps({"created": NOW - age}))
+        return made.path
+
+
+@pytest.fixture
+def yard(tmp_path):
+    return Yard(tmp_path / "temp")
+
+
+def test_a_leased_workspace_stays_however_old(yard):
+    path = yard.workspace(age=100 * DAY)
+    yard.leased = yard.submitted = {path}
+    assert yard.janitor.sweep(NOW) == [] and path.is_dir()
+
+
+def test_a_submitted_one_goes_as_soon_as_nobody_leases_it(yard):
+    path = yard.workspace(age=1.0)
+    yard.submitted = {path}
+    assert yard.janitor.sweep(NOW) == [path] and not path.exists()
+
+
+def test_an_unsubmitted_one_goes_only_by_age(yard):
+    young, old = yard.workspace(age=DAY - 1), yard.workspace(age=DAY + 1)
+    assert yard.janitor.sweep(NOW) == [old]
+    assert young.is_dir() and not old.exists()
+
+
+def test_one_whose_marker_cannot_be_read_stays(yard):
+    path = yard.workspace(age=100 * DAY)
+    for broken in ("", "{}", '{"created": "yesterday"}', "[]", '{"created": null}'):
+        (path / MARKER).write_text(broken)
+        assert yard.janitor.sweep(NOW) == [] and path.is_dir()
+
+
+def test_what_is_not_ours_is_never_touched(yard, tmp_path):
+    elsewhere = Yard(tmp_path / "elsewhere").workspace(age=100 * DAY)
+    yard.root.mkdir()
+    (yard.root / "ws-foreign").mkdir()
+    (yard.root / "ws-file").write_text("x")
+    (yard.root / "photos").mkdir()
+    (yard.root / "ws-link").symlink_to(elsewhere)
+    assert yard.janitor.sweep(NOW) == []
+    assert len(list(yard.root.iterdir())) == 4 and elsewhere.is_dir()
+
+
+def test_a_locked_one_is_remembered_and_goes_the_next_time(yard, monkeypatch):
+    locked, free = yard.workspace(age=2 * DAY), yard.workspace(age=2 * DAY)
+    real = operations.remove_tree
+
+    def remove(path: Path) -> None:
+        if path == locked:
+            raise FileAccessError("held by another program")
+        real(path)
+
+    monkeypatch.setattr(operations, "remove_tree", remove)
+    assert yard.janitor.sweep(NOW) == [free]
+    assert yard.janitor.waiting == {locked: "held by another program"}
+    monkeypatch.undo()
+    assert yard.janitor.sweep(NOW) == [locked] and yard.janitor.waiting == {}
+
+
+def test_a_lease_holds_when_the_root_is_reached_by_another_path(yard, tmp_path):
+    path = yard.workspace(age=100 * DAY)
+    alias = tmp_path / "alias"
+    alias.symlink_to(yard.root)
+    again = Janitor(alias, lambda: {path}, lambda: {path}, max_age=DAY)
+    assert again.sweep(NOW) == [] and path.is_dir()
+
+
+def test_a_root_that_does_not_exist_is_clean(yard):
+    assert yard.janitor.sweep(NOW) == []
+
+
+def test_a_start_empties_the_scratch_of_the_last_run_but_follows_no_link(yard, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    scratch = yard.root / SCRATCH
+    (scratch / "manifest-x").mkdir(parents=True)
+    (scratch / "manifest-x" / "a.wav").write_text("x")
+    (scratch / "left.zip").write_text("x")
+    (scratch / "link").symlink_to(outside)
+    yard.janitor.start()
+    yard.janitor.stop()
+    assert list(scratch.iterdir()) == [] and outside.is_dir()
+
+
+def test_a_round_that_fails_does_not_end_the_janitor(yard):
+    import threading
+
+    rounds = threading.Semaphore(0)
+    failures = [RuntimeError("the database is locked")]
+
+    def leased() -> set[Path]:
+        rounds.release()
+        if failures:
+            raise failures.pop()
+        return set()
+
+    janitor = Janitor(yard.root, leased, lambda: set(), interval=0.01)
+    janitor.start()
+    try:
+        assert rounds.acquire(timeout=10) and rounds.acquire(timeout=10)
+    finally:
+        janitor.stop()

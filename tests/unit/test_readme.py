@@ -1,0 +1,36 @@
+"""The README names every setting, with its default: documentation and code cannot drift."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.config import Settings
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| `(\w+)` \| (`SCRIPTORIUM_\w+` \| [^|]+) \|", README, re.M))
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name):
+    variable, default = ROWS[name].split(" | ")
+    assert variable.strip("`") in (f"SCRIPTORIUM_{name.upper()}", "SCRIPTORIUM_DATA")
+    value = Settings.model_fields[name].default
+    if isinstance(value, int | float):
+        assert float(default) == value
+    elif isinstance(value, tuple):
+        assert default == f"`{list(value)}`"
+    elif isinstance(value, str):
+        assert default == f"`{value}`"
+
+
+def test_no_setting_is_documented_that_does_not_exist():
+    assert set(ROWS) == set(Settings.model_fields)
+
+
+def test_the_two_commands_stand_on_the_first_screen():
+    first_screen = README.splitlines()[:20]
+    assert "    pip install -r requirements.txt && streamlit run main.py" in first_screen
+    assert "    pip install -r requirements-dev.txt && pytest" in first_screen
