@@ -32,21 +32,27 @@ def write_sound(
     codec: str = "pcm_s16le",
     layout: str = "mono",
     video: bool = False,
-    options: dict[str, str] | None = None,
 ) -> Path:
-    """Encode `samples`, the same in every channel, into the container that the suffix names."""
-    channels = av.AudioLayout(layout).nb_channels
-    with av.open(str(path), "w", options=options or {}) as container:
+    """Encode `samples` into the container that the suffix names.
+
+    They are in both channels of stereo, and in the centre of 5.1 as speech in films is.
+    """
+    with av.open(str(path), "w") as container:
         picture = _picture(container) if video else None
         stream = container.add_stream(codec, rate=rate)
         stream.layout = layout
         if codec in PCM:
             stream.format = PCM[codec]
+        else:
+            stream.bit_rate = 128_000
+        if codec == "vorbis":  # FFmpeg's own encoder
+            stream.options = {"strict": "-2"}
         if picture is not None:
             _encode_picture(container, picture, len(samples) / rate)
-        frame = av.AudioFrame.from_ndarray(
-            np.tile(samples, (channels, 1)), format="fltp", layout=layout
-        )
+        channels = np.tile(samples, (av.AudioLayout(layout).nb_channels, 1))
+        if layout == "5.1":
+            channels[[0, 1, 3, 4, 5]] = 0
+        frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
         frame.sample_rate = rate
         frame.pts = 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:

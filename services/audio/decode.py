@@ -82,7 +82,7 @@ class Decoder:
             stream = _sound(container, self.name)
             stream.thread_type = "AUTO"
             self.declared = _duration(container, stream)
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            resampler = _Resampler()
             packets = container.demux(stream)
             while True:
                 frames: list[Any] = []
@@ -93,7 +93,7 @@ class Decoder:
                     for frame in packet.decode():
                         frames += resampler.resample(frame)
                     if packet.size == 0:  # the flush at the end
-                        frames += resampler.resample(None)
+                        frames += resampler.flush()
                 except av.error.EOFError:
                     pass
                 except (av.error.FFmpegError, ValueError):
@@ -151,13 +151,39 @@ class Decoder:
             )
 
 
+class _Resampler:
+    """Turns frames into 16 kHz mono, also where their rate or channels change on the way."""
+
+    def __init__(self) -> None:
+        self._resampler: Any = None
+        self._made_for: tuple[str, str, int] | None = None
+
+    def resample(self, frame: Any) -> list[Any]:
+        """Return what `frame` and the ones before it give."""
+        import av
+
+        frames: list[Any] = []
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form != self._made_for:
+            frames = self.flush()
+            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            self._made_for = form
+        return frames + list(self._resampler.resample(frame))
+
+    def flush(self) -> list[Any]:
+        """Return what is left inside."""
+        resampler, self._resampler, self._made_for = self._resampler, None, None
+        return list(resampler.resample(None)) if resampler else []
+
+
 def _opened(path: Path, name: str) -> Any:
     import av
 
     if path.stat().st_size == 0:
         raise UnreadableMedia(f"“{name}” is empty (0 bytes). Upload it again.")
     try:
-        return av.open(str(path), options=_OPEN)
+        # Tags are text in any encoding; they must not make the sound unreadable.
+        return av.open(str(path), options=_OPEN, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise UnreadableMedia(
             f"“{name}” cannot be read as audio or video: its content is of another kind, "
@@ -172,8 +198,28 @@ def _sound(container: Any, name: str) -> Any:
 
 
 def _duration(container: Any, stream: Any) -> float | None:
+    promised = _wav_bytes(Path(container.name)) if container.format.name == "wav" else None
+    if promised and stream.bit_rate:
+        return float(promised * 8 / stream.bit_rate)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
         return float(container.duration / 1_000_000)
+    return None
+
+
+def _wav_bytes(path: Path) -> int | None:
+    """Return the size of the sound that a WAV file's header promises.
+
+    FFmpeg takes the file's own size where that is smaller, and so hides that the end is missing.
+    """
+    with path.open("rb") as handle:
+        if handle.read(12)[:4] != b"RIFF":
+            return None
+        while len(head := handle.read(8)) == 8:
+            size = int.from_bytes(head[4:], "little")
+            if head[:4] == b"data":
+                # Programs that record to a pipe write about 2 or 4 GiB, or nothing.
+                return size if size < 0x7FFF_F000 else None
+            handle.seek(size + size % 2, 1)
     return None

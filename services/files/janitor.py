@@ -69,9 +69,9 @@ class Janitor:
         removed = []
         # Read before the leases: a batch submitted in between is then in `leased`.
         candidates = self._workspaces()
-        submitted, leased = self._submitted(), self._leased()
+        submitted, leased = _resolved(self._submitted()), _resolved(self._leased())
         for path in candidates:
-            if path in leased or not self._is_over(path, submitted, now):
+            if path.resolve() in leased or not self._is_over(path, submitted, now):
                 continue
             try:
                 operations.remove_tree(path)
@@ -99,11 +99,11 @@ class Janitor:
         return [path for path in self.root.iterdir() if is_workspace(path)]
 
     def _is_over(self, path: Path, submitted: set[Path], now: float) -> bool:
-        if path in submitted:
+        if path.resolve() in submitted:
             return True
         try:
             return now - Workspace(path).created > self._max_age
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return False  # a marker that cannot be read proves nothing
 
     def _clear_scratch(self) -> None:
@@ -118,3 +118,8 @@ class Janitor:
                     operations.unlink(path)
             except (FileAccessError, OSError) as error:
                 log.warning("%s from an earlier run cannot be removed yet: %s", path.name, error)
+
+
+def _resolved(paths: set[Path]) -> set[Path]:
+    # The store keeps paths as they were spelled then; the root may be spelled otherwise now.
+    return {path.resolve() for path in paths}

@@ -66,7 +66,8 @@ def retrying(action: Callable[[], T], path: Path) -> T:
     """
 
     def pause(state: RetryCallState) -> float:
-        return _waits[state.attempt_number - 1]
+        # tenacity asks for a pause after the last try too, before it stops.
+        return (*_waits, 0.0)[state.attempt_number - 1]
 
     try:
         return Retrying(
@@ -187,4 +188,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         with retrying(lambda: source.open("rb"), source) as reader, atomic_writer(target) as writer:
             shutil.copyfileobj(reader, writer, BLOCK)
         return
-    replace(part, target)
+    try:
+        replace(part, target)
+    except BaseException:
+        unlink(part)
+        raise

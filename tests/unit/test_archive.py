@@ -40,7 +40,7 @@ def test_a_path_that_leads_outside_is_refused_and_nothing_is_left(tmp_path, name
     with pytest.raises(tarfile.TarError):
         unpack_once(archive, tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []
-    assert not [path for path in tmp_path.rglob("evil")]
+    assert not list(tmp_path.rglob("evil"))
 
 
 def test_a_link_that_leads_outside_is_refused(tmp_path):

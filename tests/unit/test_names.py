@@ -76,7 +76,7 @@ def test_an_extension_that_is_no_extension_counts_to_the_name():
         ("", "unnamed"),
         (" . ", "file"),
         ("a:b?.wav", "a_b_.wav"),
-        ("\"Ana's\" talk.wav", "_Ana's_ talk.wav"),
+        ('"Ana\'s" talk.wav', "_Ana's_ talk.wav"),
         ("🎙️ día.mp3", "🎙️ día.mp3"),
         ("notes.", "notes"),
         ("gpj\u202e.exe", "gpj.exe"),
