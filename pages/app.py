@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import streamlit as st
 
 from pages import context
+from services.files.workspace import Workspace
 
 HERE = Path(__file__).parent
+
+
+@st.cache_resource(scope="session", on_release=lambda workspace: workspace.release(time.time()))
+def hold(path: Path) -> Workspace:
+    """Keep a workspace while its session lives; Streamlit releases it at every disconnect."""
+    workspace: Workspace = st.session_state.workspace
+    workspace.keep()
+    return workspace
+
+
+if st.session_state.get("workspace") is not None:
+    hold(st.session_state.workspace.path)
 
 st.set_page_config(page_title="Scriptorium", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")

@@ -73,6 +73,7 @@ def act(action: str, job_id: str) -> None:
 
 def show(jobs: list[Job], counts: Counter[State], over: bool) -> None:
     """Show the batch's progress and a row per job."""
+    context.paused_banner(runtime.paused() if not over else None)
     now = runtime.estimate(jobs)
     st.progress(now.share)
     parts = [f"{counts[State.DONE]} of {len(jobs)} done"]

@@ -78,6 +78,12 @@ def offline_banner(choice: Choice | None, link: bool = True) -> None:
         )
 
 
+def paused_banner(reason: str | None) -> None:
+    """Say why nothing is being processed, where that is so."""
+    if reason:
+        st.warning(f"**Paused.** {reason}", icon=":material/pause_circle:")
+
+
 def empty(icon: str, title: str, text: str, page: str = "", label: str = "") -> None:
     """Show that there is nothing here, and with `page` and its `label` where to go instead."""
     with st.container(horizontal_alignment="center", gap="xsmall"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import streamlit as st
 
 from pages import context
@@ -45,6 +47,7 @@ def live() -> None:
     st.table(rows, border="horizontal", hide_header=True)
 
     st.subheader("Queue")
+    context.paused_banner(runtime.paused())
     counts = runtime.counts()
     with st.container(horizontal=True, gap="large"):
         for state in (State.QUEUED, State.RUNNING, State.DONE, State.FAILED):
@@ -53,6 +56,8 @@ def live() -> None:
 
     st.subheader("Machine")
     machine = system.machine(runtime.settings.data_dir, runtime.settings.temp_root)
+    limit = runtime.settings.temp_limit_gb
+    of_limit = f" of {limit:g} GB" if limit else ""
     st.table(
         {
             "Memory": f"{context.size(machine.memory_used)} of "
@@ -60,15 +65,21 @@ def live() -> None:
             "by this server",
             "Disk": f"{context.size(machine.disk_free)} of {context.size(machine.disk_total)} free",
             "Data": f"{context.size(machine.data_used)} in {runtime.settings.data_dir}",
-            "Temporary files": f"{context.size(machine.temp_used)} in {runtime.settings.temp_root}",
+            "Temporary files": f"{context.size(machine.temp_used)}{of_limit} "
+            f"in {runtime.settings.temp_root}",
             "GPU": machine.gpu or "none",
             "CPUs": str(machine.cpus),
         },
         border="horizontal",
         hide_header=True,
     )
-    for path, reason in runtime.waiting_workspaces().items():
-        st.warning(f"{path.name} cannot be removed yet. {reason}", icon=":material/lock_clock:")
+    for path, waiting in runtime.waiting_workspaces().items():
+        again = datetime.fromtimestamp(waiting.again_at)
+        st.warning(
+            f"{path.name} cannot be removed yet (tried {context.plural(waiting.tries, 'time')}, "
+            f"again at {again:%H:%M}). {waiting.reason}",
+            icon=":material/lock_clock:",
+        )
 
 
 st.title("System")

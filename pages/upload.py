@@ -63,6 +63,10 @@ state.setdefault("received", {})
 state.setdefault("removed", set())
 state.setdefault("workspace", None)
 state.setdefault("round", 0)
+if state.workspace is not None and not state.workspace.exists:
+    st.warning("Your uploads waited too long and were removed. Choose the files again.")
+    state.round += 1
+    state.received, state.removed, state.workspace = {}, set(), None
 
 st.title("New batch")
 st.caption(

@@ -89,6 +89,15 @@ class Settings(BaseSettings):
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""
 
+    transcription_waits: tuple[float, ...] = (0.5, 1.0, 1.5)
+    """Pauses between tries of a transcription that met a lock, in seconds."""
+
+    disk_reserve_mb: int = Field(500, ge=0)
+    """Free space that is always left on the disks of data and temporary files, in MB."""
+
+    temp_limit_gb: float | None = Field(None, gt=0)
+    """Room that temporary files may take, in GB; as much as fits when unset."""
+
     workspace_hours: float = Field(24.0, gt=0)
     """Age at which an upload that nobody submitted is removed, in hours."""
 
@@ -99,7 +108,7 @@ class Settings(BaseSettings):
         # ours may depend on it.
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("retry_waits", mode="after")
+    @field_validator("retry_waits", "transcription_waits", mode="after")
     @classmethod
     def _not_negative(cls, waits: tuple[float, ...]) -> tuple[float, ...]:
         if any(wait < 0 for wait in waits):
@@ -123,6 +132,11 @@ class Settings(BaseSettings):
     def temp_root(self) -> Path:
         """The directory that holds every temporary file of this server."""
         return self.temp_dir or self.data_dir / "temp"
+
+    @property
+    def disk_reserve(self) -> int:
+        """Bytes that always stay free on the disk."""
+        return self.disk_reserve_mb * 1_000_000
 
     @property
     def results_dir(self) -> Path:

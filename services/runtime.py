@@ -15,9 +15,11 @@ from services import exports
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
 from services.config import Settings
 from services.documents.process import DocumentProcess
-from services.errors import ScriptoriumError, SettingsError
+from services.errors import DiskFull, ScriptoriumError, SettingsError
 from services.files import operations
-from services.files.janitor import HOUR, Janitor
+from services.files.disk import Room
+from services.files.janitor import HOUR, Janitor, Waiting
+from services.files.retry import set_retry_waits
 from services.files.temp import use_temp_root
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.audio_worker import AudioWorker
@@ -48,23 +50,26 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._lock = FileLock(settings.data_dir / "scriptorium.lock", timeout=0)
+        # The temporary files have a lock too: two servers with data of their own may be told
+        # to share a directory for them, and each would sweep what the other uses.
+        self._locks = [
+            FileLock(directory / "scriptorium.lock", timeout=0)
+            for directory in (settings.data_dir, settings.temp_root)
+        ]
         self._render_lock = threading.Lock()
 
     def start(self) -> Self:
         """Start the lanes, and the janitor."""
         settings = self.settings
-        operations.set_retry_waits(settings.retry_waits)
-        operations.make_dir(settings.data_dir)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise SettingsError(
-                f"Another Scriptorium already uses {settings.data_dir}. Stop it, or give this "
-                "one a directory of its own with SCRIPTORIUM_DATA."
-            ) from None
+        set_retry_waits(settings.retry_waits)
+        self._acquire()
         if warning := use_temp_root(settings.temp_root):
             log.warning(warning)
+        limit = settings.temp_limit_gb
+        self._temp_room = Room(
+            settings.temp_root, settings.disk_reserve, int(limit * 1e9) if limit else None
+        )
+        self._data_room = Room(settings.data_dir, settings.disk_reserve)
         self._store = JobStore(settings.store_url)
         self._results = Results(settings.results_dir)
         if freed := self._store.recover(settings.attempts):
@@ -101,7 +106,8 @@ class Runtime:
         for process in (self._renderer, self._inspecting):
             process.close()
         self._store.close()
-        self._lock.release()
+        for lock in self._locks:
+            lock.release()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -110,13 +116,33 @@ class Runtime:
         self.stop()
 
     def _lane(self, name: str, worker: AudioWorker | DocumentWorker) -> Lane:
-        return Lane(name, worker, self._store, self._results, settled=self._janitor.wake)
+        return Lane(
+            name,
+            worker,
+            self._store,
+            self._results,
+            settled=self._janitor.wake,
+            no_room=lambda: self._data_room.missing() or self._temp_room.missing(),
+        )
+
+    def _acquire(self) -> None:
+        for lock in self._locks:
+            directory = operations.make_dir(Path(lock.lock_file).parent)
+            try:
+                lock.acquire()
+            except Timeout:
+                for held in self._locks:
+                    held.release()
+                raise SettingsError(
+                    f"Another Scriptorium already uses {directory}. Stop it, or give this one "
+                    "directories of its own with SCRIPTORIUM_DATA (and SCRIPTORIUM_TEMP_DIR)."
+                ) from None
 
     # --- giving work --------------------------------------------------------------------
 
     def new_workspace(self) -> Workspace:
         """Make a workspace for uploads; it lives until its batch is done, or a day."""
-        return Workspace.create(self.settings.temp_root)
+        return Workspace.create(self._temp_room)
 
     def inspect(self, file: StoredFile) -> Inspection:
         """Say what an uploaded file is, how long, and whether it can be processed."""
@@ -140,6 +166,9 @@ class Runtime:
             owner: Whose batch it is.
             options: The settings that its jobs carry; the server's own when not given.
             workspace: Where the stored files lie; a new one when not given.
+
+        Raises:
+            DiskFull: there is no room for the copies; nothing was submitted.
         """
         workspace = workspace or self.new_workspace()
         jobs = [self._new_job(workspace, file) for file in files]
@@ -214,9 +243,13 @@ class Runtime:
         """
         return self._host.choose(options.engine, options.model, wait=False)
 
-    def waiting_workspaces(self) -> dict[Path, str]:
-        """Return the workspaces that could not be removed yet, and why."""
+    def waiting_workspaces(self) -> dict[Path, Waiting]:
+        """Return the workspaces that could not be removed yet."""
         return dict(self._janitor.waiting)
+
+    def paused(self) -> str | None:
+        """Return why no jobs are taken now, a full disk; None when they are."""
+        return next((lane.paused for lane in self._lanes if lane.paused), None)
 
     def wait(self, batch_id: str, timeout: float) -> None:
         """Return when every job of a batch has ended.
@@ -284,6 +317,8 @@ class Runtime:
     def _new_job(self, workspace: Workspace, file: Path | StoredFile) -> NewJob:
         try:
             stored = file if isinstance(file, StoredFile) else workspace.add_path(file)
+        except DiskFull:
+            raise  # not a fault of the file: nothing is submitted, and the person is told
         except (OSError, ScriptoriumError) as error:
             path = file.path if isinstance(file, StoredFile) else file
             reason = error.strerror if isinstance(error, OSError) else error

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from services.files.disk import used
+
 _LIBRARIES = (
     "nemo_toolkit",
     "torch",
@@ -50,8 +52,8 @@ def machine(data_dir: Path, temp_root: Path) -> Machine:
         server_memory=psutil.Process().memory_info().rss,
         disk_free=disk.free,
         disk_total=disk.total,
-        data_used=_tree_size(data_dir),
-        temp_used=_tree_size(temp_root),
+        data_used=used(data_dir),
+        temp_used=used(temp_root),
         gpu=gpu(),
         cpus=os.cpu_count() or 1,
     )
@@ -80,14 +82,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def _tree_size(root: Path) -> int:
-    total = 0
-    for directory, _, names in os.walk(root):
-        for name in names:
-            try:
-                total += (Path(directory) / name).lstat().st_size
-            except OSError:
-                continue  # removed meanwhile
-    return total

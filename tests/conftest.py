@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before any library reads it: the tests must not depend on what a machine can reach.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from services.config import PREFIX, Settings
-from services.files import operations
+from services.files import retry
+from services.files.disk import Room
 from services.files.workspace import Workspace
+
+# No deadline for one example: a busy machine is no failure.
+hypothesis.settings.register_profile("scriptorium", deadline=None, database=None)
+hypothesis.settings.load_profile("scriptorium")
 
 _SHOWN = ("torch", "nemo_toolkit", "streamlit", "pypdf", "av")
 
@@ -36,9 +42,9 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 @pytest.fixture
 def quick_retries() -> Iterator[None]:
     """Try locked files three times, without a pause."""
-    operations.set_retry_waits((0.0, 0.0))
+    retry.set_retry_waits((0.0, 0.0))
     yield
-    operations.set_retry_waits(Settings.model_fields["retry_waits"].default)
+    retry.set_retry_waits(Settings.model_fields["retry_waits"].default)
 
 
 @pytest.fixture
@@ -48,4 +54,4 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.create(tmp_path / "temp")
+    return Workspace.create(Room(tmp_path / "temp"))

@@ -133,17 +133,18 @@ def pdf_without_pages() -> bytes:
 
 
 def pdf_with_bad_page() -> bytes:
-    """Return a PDF of three pages; the second one's content is no stream."""
+    """Return a PDF of three pages; the second one's content is packed in a way nobody knows."""
     font = "<< /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
     page = f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Resources {font} /Contents %s >>"
     return raw_pdf(
         "<< /Type /Catalog /Pages 2 0 R >>",
         "<< /Type /Pages /Kids [3 0 R 4 0 R 5 0 R] /Count 3 >>",
         page % "6 0 R",
-        page % "(no stream)",
+        page % "8 0 R",
         page % "7 0 R",
         _stream("BT /F 12 Tf 20 200 Td (first page) Tj ET"),
         _stream("BT /F 12 Tf 20 200 Td (third page) Tj ET"),
+        _stream("BT /F 12 Tf (second page) Tj ET", "/Filter /NobodyKnows"),
     )
 
 
@@ -163,8 +164,8 @@ def raw_pdf(*objects: str) -> bytes:
     return out.getvalue()
 
 
-def _stream(content: str) -> str:
-    return f"<< /Length {len(content)} >>\nstream\n{content}\nendstream"
+def _stream(content: str, more: str = "") -> str:
+    return f"<< /Length {len(content)} {more} >>\nstream\n{content}\nendstream"
 
 
 def _picture(container: Any) -> Any:

@@ -94,15 +94,16 @@ def download(model: str, progress: Callable[[float], None]) -> Path:
         ) from error
 
 
-def unpacked(checkpoint: Path, models_dir: Path) -> Path:
+def unpacked(checkpoint: Path, models_dir: Path, reserve: int = 0) -> Path:
     """Return the directory with a checkpoint's parts, unpacked once into `models_dir`.
 
-    NeMo alone would unpack it into the temporary directory at every load.
+    NeMo alone would unpack it into the temporary directory at every load. `reserve` bytes stay
+    free on the disk.
     """
     if checkpoint.is_dir():
         return checkpoint
     try:
-        return unpack_once(checkpoint, models_dir)
+        return unpack_once(checkpoint, models_dir, reserve)
     except tarfile.TarError as error:
         raise ModelUnavailable(
             f"{checkpoint} is not a NeMo checkpoint, or is damaged ({error}). Download it again."

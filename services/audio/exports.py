@@ -93,8 +93,9 @@ def _cues(segments: list[Segment]) -> list[tuple[float, float, str]]:
         start = segment.start
         for part in parts:
             end = start + (segment.end - segment.start) * len(part) / total
-            # A cue of no duration is not shown, and WebVTT forbids it.
-            cues.append((start, max(end, start + 0.001), part))
+            # A cue of no duration is not shown, and WebVTT forbids it. 1.5 ms is at least one
+            # thousandth however both ends are rounded.
+            cues.append((start, max(end, start + 0.0015), part))
             start = end
     return cues
 

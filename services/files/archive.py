@@ -8,15 +8,23 @@ import tarfile
 from pathlib import Path
 
 from services.files import operations
+from services.files.disk import Room
+from services.files.retry import raise_if_full
+
+PART = ".part-"
 
 
-def unpack_once(archive: Path, parent: Path) -> Path:
+def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
     """Return a directory under `parent` that holds the content of a tar archive.
 
     It is named after the archive and its size and date, so that a changed archive is unpacked
     again, and it appears whole or not at all.
 
+    Args:
+        reserve: Bytes that must stay free on the disk.
+
     Raises:
+        DiskFull: there is no room for it.
         tarfile.TarError: it is no tar archive, or holds a path that leads outside.
     """
     found = archive.stat()
@@ -25,14 +33,18 @@ def unpack_once(archive: Path, parent: Path) -> Path:
     if target.is_dir():
         return target
     operations.make_dir(parent)
-    part = parent / f".part-{os.urandom(6).hex()}"
+    for stale in parent.glob(f"{PART}*"):  # of a server that was killed; only one runs here
+        operations.remove_tree(stale)
+    part = parent / f"{PART}{os.urandom(6).hex()}"
     try:
         with tarfile.open(archive) as content:
+            size = sum(member.size for member in content)
+            Room(parent, reserve).require(size)
             content.extractall(part, filter="data")
         operations.replace(part, target)
     except BaseException as error:
         operations.remove_tree(part)
         if isinstance(error, OSError):
-            operations.raise_if_full(error, target)
+            raise_if_full(error, target)
         raise
     return target

@@ -6,16 +6,36 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import FileAccessError
 from services.files import operations
 from services.files.temp import SCRATCH
-from services.files.workspace import Workspace, is_workspace
+from services.files.workspace import (
+    created_at,
+    is_workspace,
+    released_at,
+    remove_workspace,
+)
 
 log = logging.getLogger(__name__)
 
 HOUR = 3600.0
+GRACE = 900.0
+"""Seconds after the end of its session that a workspace stays: people reload and come back."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, HOUR
+"""Seconds until a locked tree is tried again; the pause doubles with each try."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A directory that could not be removed yet: why, how often, and when it is tried again."""
+
+    reason: str
+    tries: int
+    again_at: float
 
 
 class Janitor:
@@ -45,8 +65,8 @@ class Janitor:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
-        self.waiting: dict[Path, str] = {}
-        """What could not be removed yet, and why."""
+        self.waiting: dict[Path, Waiting] = {}
+        """What could not be removed yet."""
 
     def start(self) -> None:
         """Empty the scratch directory of the last run, then begin the rounds."""
@@ -66,23 +86,32 @@ class Janitor:
 
     def sweep(self, now: float) -> list[Path]:
         """Do one round at time `now` (seconds since the epoch); return what was removed."""
-        removed = []
-        # Read before the leases: a batch submitted in between is then in `leased`.
+        # Read before the leases: a batch submitted in between is then among them.
         candidates = self._workspaces()
         submitted, leased = _resolved(self._submitted()), _resolved(self._leased())
-        for path in candidates:
-            if path.resolve() in leased or not self._is_over(path, submitted, now):
-                continue
-            try:
-                operations.remove_tree(path)
-            except (FileAccessError, OSError) as error:
-                self.waiting[path] = str(error)
-                log.warning("workspace %s cannot be removed yet: %s", path.name, error)
-            else:
-                self.waiting.pop(path, None)
-                removed.append(path)
-                log.info("removed workspace %s", path.name)
-        return removed
+        over = [
+            path
+            for path in candidates
+            if path.resolve() not in leased and self._is_over(path, submitted, now)
+        ]
+        for gone in set(self.waiting) - set(over):
+            del self.waiting[gone]
+        return [path for path in over if self._remove(path, now)]
+
+    def _remove(self, path: Path, now: float) -> bool:
+        before = self.waiting.get(path, Waiting("", 0, now))
+        if now < before.again_at:
+            return False
+        try:
+            remove_workspace(path)
+        except (FileAccessError, OSError) as error:
+            pause = min(FIRST_PAUSE * 2**before.tries, LONGEST_PAUSE)
+            self.waiting[path] = Waiting(str(error), before.tries + 1, now + pause)
+            log.warning("workspace %s cannot be removed yet: %s", path.name, error)
+            return False
+        self.waiting.pop(path, None)
+        log.info("removed workspace %s", path.name)
+        return True
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -102,7 +131,10 @@ class Janitor:
         if path.resolve() in submitted:
             return True
         try:
-            return now - Workspace(path).created > self._max_age
+            released = released_at(path)
+            if released is not None and now - released > GRACE:
+                return True
+            return now - created_at(path) > self._max_age
         except (OSError, ValueError, KeyError, TypeError):
             return False  # a marker that cannot be read proves nothing
 

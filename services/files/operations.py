@@ -1,99 +1,41 @@
-"""File operations that outlast a lock: each is tried again, and says who is in the way.
-
-Antivirus, indexers and sync clients open a file for a moment right after it is written, and
-Windows then refuses to rename or delete it. A short wait is the cure.
-"""
+"""File operations that outlast a lock, and leave the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-
-from services.errors import DiskFull, FileAccessError
-
-T = TypeVar("T")
-
-# Access denied (often passing), sharing violation, lock violation, directory not empty
-# while a delete is pending. Numbers, because the text is in the user's language.
-LOCK_WINERRORS = frozenset({5, 32, 33, 145})
-LOCK_ERRNOS = frozenset({errno.EACCES, errno.EBUSY, errno.ENOTEMPTY})
-_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC})
-_FULL_WINERRORS = frozenset({39, 112})
+from services.errors import FileAccessError
+from services.files.retry import raise_if_full, retrying
 
 BLOCK = 1 << 20
 
-_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
+PART = ".part-"
+"""How the names begin of files that are being written."""
+
+_LONG = 240
+"""Characters from which Windows needs a path in its extended form (MAX_PATH is 260)."""
 
 
-def set_retry_waits(waits: tuple[float, ...]) -> None:
-    """Set the pauses between tries, in seconds; their number is the number of retries."""
-    global _waits
-    _waits = waits
+def extended(path: Path) -> Path:
+    """Return `path` so that Windows takes it at any length; elsewhere, `path` itself.
 
-
-def is_lock(error: BaseException) -> bool:
-    """Whether `error` says that another program has the file open."""
-    if not isinstance(error, OSError):
-        return False
-    winerror = getattr(error, "winerror", None)
-    return winerror in LOCK_WINERRORS if winerror else error.errno in LOCK_ERRNOS
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether `error` says that there is no room on the disk, or no quota left."""
-    if not isinstance(error, OSError):
-        return False
-    return error.errno in _FULL_ERRNOS or getattr(error, "winerror", None) in _FULL_WINERRORS
-
-
-def retrying(action: Callable[[], T], path: Path) -> T:
-    """Run `action` on `path`; while the file is locked, wait and run it again.
-
-    Raises:
-        FileAccessError: it was still locked at the last try.
-        DiskFull: there was no room.
-        OSError: anything else, at once.
+    https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
     """
-
-    def pause(state: RetryCallState) -> float:
-        # tenacity asks for a pause after the last try too, before it stops.
-        return (*_waits, 0.0)[state.attempt_number - 1]
-
-    try:
-        return Retrying(
-            retry=retry_if_exception(is_lock),
-            wait=pause,
-            stop=stop_after_attempt(len(_waits) + 1),
-            reraise=True,
-        )(action)
-    except OSError as error:
-        if is_lock(error):
-            raise FileAccessError(
-                f"File access error: “{path.name}” is held by another program "
-                "(antivirus, a sync client or an open window, for example). "
-                "Close it and try again."
-            ) from error
-        raise_if_full(error, path)
-        raise
-
-
-def raise_if_full(error: OSError, path: Path) -> None:
-    """Raise DiskFull in place of `error` where that is what it means."""
-    if is_disk_full(error):
-        raise DiskFull(
-            f"Disk full: there was no room to write “{path.name}” in {path.parent}. "
-            "Free some space and try again."
-        ) from error
+    text = str(path)
+    if sys.platform != "win32" or len(text) < _LONG or text.startswith("\\\\?\\"):
+        return path
+    if text.startswith("\\\\"):  # a share: \\server\share
+        return Path("\\\\?\\UNC\\" + text[2:])
+    return Path("\\\\?\\" + text)
 
 
 def is_link(path: Path) -> bool:
@@ -109,22 +51,36 @@ def is_link(path: Path) -> bool:
 
 def make_dir(path: Path) -> Path:
     """Create a directory and its parents; it may exist already."""
-    retrying(lambda: path.mkdir(parents=True, exist_ok=True), path)
+    retrying(lambda: extended(path).mkdir(parents=True, exist_ok=True), path)
     return path
 
 
+def open_to_read(path: Path) -> BinaryIO:
+    """Open a file for reading in binary."""
+    return retrying(lambda: extended(path).open("rb"), path)
+
+
 def unlink(path: Path) -> None:
-    """Delete a file; it may be gone already."""
-    retrying(lambda: path.unlink(missing_ok=True), path)
+    """Delete a file, also a read-only one; it may be gone already."""
+
+    def remove() -> None:
+        try:
+            extended(path).unlink(missing_ok=True)
+        except PermissionError:
+            _make_writable(extended(path))
+            extended(path).unlink(missing_ok=True)
+
+    retrying(remove, path)
 
 
 def replace(source: Path, target: Path) -> None:
     """Move `source` over `target`, on one file system, at once or not at all."""
-    retrying(lambda: source.replace(target), target)
+    retrying(lambda: extended(source).replace(extended(target)), target)
+    _sync_directory(target.parent)
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a directory with all that it holds; it may be gone already.
+    """Delete a directory with all that it holds, read-only files too; it may be gone already.
 
     A symbolic link or junction at `path` is refused: its target is not ours.
     """
@@ -133,9 +89,40 @@ def remove_tree(path: Path) -> None:
 
     def remove() -> None:
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path)
+            # Windows keeps the long form for everything below.
+            shutil.rmtree(extended(path), onerror=_remove_read_only)
 
     retrying(remove, path)
+
+
+def _remove_read_only(remove: Callable[[Any], Any], path: str, failure: Any) -> None:
+    """Make what could not be removed writable, and try once more (called by rmtree)."""
+    if not isinstance(failure[1], PermissionError):
+        raise failure[1]
+    # On Windows the file's own attribute forbids its deletion, elsewhere its directory's mode.
+    _make_writable(Path(path))
+    _make_writable(Path(path).parent)
+    remove(path)
+
+
+def _make_writable(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and not mode & stat.S_IWUSR:
+            path.chmod(mode | stat.S_IWUSR)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename survive a power cut; Windows has no such call and needs none."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems refuse it
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -144,7 +131,7 @@ def atomic_writer(target: Path) -> Iterator[BinaryIO]:
     make_dir(target.parent)
     # delete=False: on Windows a file that deletes itself cannot be opened by anyone else.
     with tempfile.NamedTemporaryFile(
-        dir=target.parent, prefix=".part-", suffix=".tmp", delete=False
+        dir=extended(target.parent), prefix=PART, suffix=".tmp", delete=False
     ) as handle:
         part = Path(handle.name)
         try:
@@ -172,20 +159,27 @@ def write_atomic(target: Path, data: bytes | str) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hex."""
-    with retrying(lambda: path.open("rb"), path) as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    with open_to_read(path) as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` hold the content of `source`: a hard link where possible, else a copy."""
+def link_or_copy(source: Path, target: Path, only_owner: bool = False) -> None:
+    """Make `target` hold the content of `source`: a hard link where possible, else a copy.
+
+    Args:
+        only_owner: Link only a file that has no other name yet, so that nobody else can write
+            into what `target` holds.
+    """
     make_dir(target.parent)
     if target.exists() and target.samefile(source):
         return
-    part = target.with_name(f".part-{os.urandom(6).hex()}.tmp")
+    part = target.with_name(f"{PART}{os.urandom(6).hex()}.tmp")
     try:
-        os.link(source, part)
-    except OSError:  # another drive, or a file system without links
-        with retrying(lambda: source.open("rb"), source) as reader, atomic_writer(target) as writer:
+        if only_owner and source.stat().st_nlink > 1:
+            raise OSError("the file has other names")
+        os.link(extended(source), extended(part))
+    except OSError:  # or another drive, or a file system without links
+        with open_to_read(source) as reader, atomic_writer(target) as writer:
             shutil.copyfileobj(reader, writer, BLOCK)
         return
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import time
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.files import operations
+from services.files.disk import Room
 from services.files.names import display_name, stored_name
 
 MARKER = ".scriptorium-workspace.json"
+RELEASED = ".scriptorium-released.json"
+INCOMING = "incoming-"
 PREFIX = "ws-"
 
 
@@ -33,47 +37,127 @@ class Workspace:
     """A directory of ours under the temp root. Nothing but the janitor removes it."""
 
     path: Path
+    room: Room
 
     @classmethod
-    def create(cls, root: Path) -> Workspace:
-        """Make a new, empty workspace under `root`, marked as ours."""
-        operations.make_dir(root)
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root)).absolute()
+    def create(cls, room: Room) -> Workspace:
+        """Make a new, empty workspace under `room.root`, marked as ours."""
+        operations.make_dir(room.root)
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=room.root)).absolute()
         operations.write_atomic(path / MARKER, json.dumps({"created": time.time()}))
-        return cls(path)
+        return cls(path, room)
 
     @property
-    def created(self) -> float:
-        """When it was made, in seconds since the epoch."""
-        return float(json.loads((self.path / MARKER).read_text())["created"])
+    def exists(self) -> bool:
+        """Whether it is still there."""
+        return is_workspace(self.path)
 
-    def add(self, name: str, content: BinaryIO) -> StoredFile:
+    def release(self, now: float) -> None:
+        """Say that its session ended at `now`, seconds since the epoch.
+
+        This only leaves a mark: the session may come back, and jobs may need the files.
+        """
+        if self.exists:
+            operations.write_atomic(self.path / RELEASED, json.dumps({"released": now}))
+
+    def keep(self) -> None:
+        """Say that its session came back."""
+        operations.unlink(self.path / RELEASED)
+
+    def add(self, name: str, content: BinaryIO, size: int = 0) -> StoredFile:
         """Copy `content` in, under its SHA-256 and the cleaned `name`.
 
         The copy is streamed to a temporary name and appears whole. The same content under the
         same name is stored once.
+
+        Args:
+            size: Its length in bytes where known, so that a lack of room shows at once.
+
+        Raises:
+            DiskFull: there is no room for it.
         """
-        digest = hashlib.sha256()
-        size = 0
-        # The final name holds the hash, which is known only after the last byte.
-        incoming = self.path / f"incoming-{os.urandom(6).hex()}"
+        self.room.require(size)
+        incoming = self._incoming()
         with operations.atomic_writer(incoming) as writer:
+            digest = hashlib.sha256()
+            length = 0
             while block := content.read(operations.BLOCK):
                 digest.update(block)
-                size += len(block)
+                length += len(block)
                 writer.write(block)
-        sha256 = digest.hexdigest()
-        target = self.path / stored_name(sha256, name)
-        operations.replace(incoming, target)
-        return StoredFile(target, display_name(name), sha256, size)
+        return self._place(incoming, name, digest.hexdigest(), length)
 
     def add_path(self, source: Path) -> StoredFile:
-        """Copy the file at `source` in, as `add` does.
+        """Take the file at `source` in: as a hard link where possible, else as a copy.
 
-        A copy and not a link: the person may change the original while its job waits.
+        Whoever reads a linked file later asks `is_unchanged` first: its owner may have written
+        into it. A read-only file is copied, because to remove a link to it would make it
+        writable.
         """
-        with operations.retrying(lambda: source.open("rb"), source) as content:
-            return self.add(source.name, content)
+        found = source.stat()
+        if found.st_mode & stat.S_IWUSR:
+            incoming = self._incoming()
+            try:
+                os.link(operations.extended(source), operations.extended(incoming))
+            except OSError:
+                pass  # another drive, or a file system without links
+            else:
+                return self._place(
+                    incoming, source.name, operations.sha256_of(incoming), found.st_size
+                )
+        with operations.open_to_read(source) as content:
+            return self.add(source.name, content, found.st_size)
+
+    def _incoming(self) -> Path:
+        # The final name holds the hash, which is known only after the last byte.
+        return self.path / f"{INCOMING}{os.urandom(6).hex()}"
+
+    def _place(self, incoming: Path, name: str, sha256: str, size: int) -> StoredFile:
+        target = self.path / stored_name(sha256, name)
+        # A job may be reading the copy that is there already: on Windows it cannot be replaced
+        # then, and if it is whole it need not be.
+        if target.exists() and operations.sha256_of(target) == sha256:
+            operations.unlink(incoming)
+        else:
+            operations.replace(incoming, target)
+        return StoredFile(target, display_name(name), sha256, size)
+
+
+def is_unchanged(path: Path, sha256: str) -> bool:
+    """Whether a stored file still holds the content that it was stored with.
+
+    Only a file that somebody else has a name for too can have changed, so only that is read.
+    """
+    return path.stat().st_nlink == 1 or operations.sha256_of(path) == sha256
+
+
+def remove_workspace(path: Path) -> None:
+    """Delete a workspace, its marker last: one that is locked half-way is still known as ours.
+
+    Raises:
+        FileAccessError: something in it is held by another program.
+    """
+    for item in path.iterdir():
+        if item.name == MARKER:
+            continue
+        if item.is_dir() and not operations.is_link(item):
+            operations.remove_tree(item)
+        else:
+            operations.unlink(item)
+    operations.remove_tree(path)
+
+
+def released_at(path: Path) -> float | None:
+    """Return when the session of the workspace at `path` ended; None while it is open."""
+    try:
+        return float(json.loads((path / RELEASED).read_text())["released"])
+    except FileNotFoundError:
+        return None
+
+
+def created_at(path: Path) -> float:
+    """Return when the workspace at `path` was made, in seconds since the epoch."""
+    return float(json.loads((path / MARKER).read_text())["created"])
 
 
 def is_workspace(path: Path) -> bool:

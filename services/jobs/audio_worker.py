@@ -6,7 +6,6 @@ its longest clip times their number.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import deque
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from services.audio.engines.host import EngineHost
 from services.audio.segments import in_order, segments_from_words
 from services.audio.transcript import Segment, Transcript, Word
 from services.config import Settings
+from services.files.retry import retrying
 from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind
 
@@ -118,6 +118,8 @@ class _Run:
                 self._unread.popleft()
                 continue
             try:
+                if not recording.cut_seconds:
+                    self._claims.check_original(recording.job)
                 clip = next(recording.clips, None)
             except Exception as error:
                 self._fail(recording, error)
@@ -139,14 +141,14 @@ class _Run:
         if not batch:
             return
         try:
-            heard = self._engine.transcribe([piece.clip.samples for piece in batch])
+            heard = self._hear(batch)
         except Exception as error:
             if len(batch) == 1:
                 self._fail(batch[0].recording, error)
                 return
             # Too much for the memory, or one clip that the model cannot take: halves find out.
             log.warning("a batch of %d clips failed and is split: %s", len(batch), error)
-            gc.collect()
+            self._engine.trim()
             middle = len(batch) // 2
             self._transcribe(batch[:middle])
             self._transcribe(batch[middle:])
@@ -156,6 +158,18 @@ class _Run:
             piece.recording.heard.append((piece.clip, hypothesis))
         for recording in {id(p.recording): p.recording for p in batch}.values():
             self._finish_if_complete(recording)
+
+    def _hear(self, batch: list[Piece]) -> list[Hypothesis]:
+        """Call the model; where a file that it needs is locked, tidy up, wait, call again."""
+
+        def call() -> list[Hypothesis]:
+            try:
+                return self._engine.transcribe([piece.clip.samples for piece in batch])
+            except OSError:
+                self._engine.trim()
+                raise
+
+        return retrying(call, batch[0].recording.job.path, self._settings.transcription_waits)
 
     def _keep_on(self, recording: Recording, stage: str) -> bool:
         job = recording.job

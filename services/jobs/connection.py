@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import CursorResult, Engine, Result, create_engine, event
 from sqlalchemy.engine import make_url
 
+from services.errors import DiskFull
 from services.files.operations import make_dir
 
 BUSY_SECONDS = 30.0
@@ -37,6 +39,15 @@ def connect(url: str, *, writes: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @event.listens_for(engine, "handle_error")
+    def translate(context: Any) -> None:
+        code = getattr(context.original_exception, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL:
+            raise DiskFull(
+                f"Disk full: there was no room for the job store in {address.database}. "
+                "Free some space; what waits goes on by itself."
+            ) from context.original_exception
 
     return engine
 

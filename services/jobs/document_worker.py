@@ -24,6 +24,7 @@ class DocumentWorker:
             return claims.progress(job, read / count if count else 0.0, "reading")
 
         try:
+            claims.check_original(job)
             document = read_document(self._process, job.path, job.name, on_page)
             if document is not None:
                 claims.done(

@@ -48,7 +48,8 @@ def estimate(jobs: Sequence[Job], now: float) -> Estimate:
         since = min((j.started_at for j in mine if j.started_at is not None), default=None)
         if share < 1:
             known = since is not None and share > 0.02
-            lefts.append((now - (since or now)) * (1 - share) / share if known else None)
+            begin = now if since is None else since
+            lefts.append((now - begin) * (1 - share) / share if known else None)
     total = sum(count for _, count in shares)
     overall = sum(share * count for share, count in shares) / total
     left = None if None in lefts else max((x for x in lefts if x is not None), default=None)

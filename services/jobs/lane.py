@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from services.errors import ScriptoriumError, is_transient
+from services.errors import DiskFull, PermanentError, ScriptoriumError, is_transient
+from services.files.workspace import is_unchanged
 from services.jobs.models import Job, Kind
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 PROGRESS_SECONDS = 0.5
+ROOM_SECONDS = 10.0
+"""Pause after a disk was full, before the next job is taken."""
 
 
 class Worker(Protocol):
@@ -51,6 +54,8 @@ class Claims:
         self._settled = settled
         self._held: dict[str, Job] = {}
         self._told: dict[str, tuple[float, str]] = {}
+        self.no_room: str | None = None
+        """Why a job had to be put back, when a disk was full."""
 
     def take(self, kind: Kind, like: Job | None = None) -> Job | None:
         """Claim the next job; with `like`, only one that carries the same options."""
@@ -58,6 +63,19 @@ class Claims:
         if job is not None:
             self._held[job.id] = job
         return job
+
+    def check_original(self, job: Job) -> None:
+        """Check that a job's file is still what was submitted.
+
+        Raises:
+            PermanentError: it is gone, or somebody wrote into it.
+        """
+        if not job.path.is_file():
+            raise PermanentError(f"“{job.name}” is not kept any more. Upload it again.")
+        if not is_unchanged(job.path, job.sha256):
+            raise PermanentError(
+                f"“{job.name}” was changed after it was submitted. Submit it again."
+            )
 
     def progress(self, job: Job, share: float, stage: str) -> bool:
         """Say how far a job is, from 0 to 1; return False when work on it has to end.
@@ -85,7 +103,16 @@ class Claims:
         self._forget(job)
 
     def failed(self, job: Job, error: BaseException) -> None:
-        """Mark a job failed with the sentence of its error; a stack trace goes to the log."""
+        """Mark a job failed with the sentence of its error; a stack trace goes to the log.
+
+        Where a disk was full the job is put back instead: it goes on when there is room.
+        """
+        if isinstance(error, DiskFull):
+            log.warning("put back: %s (%s): %s", job.name, job.id, error)
+            self.no_room = str(error)
+            self._store.release(job.id, self.no_room)
+            self._forget(job)
+            return
         known = isinstance(error, ScriptoriumError)
         log.warning("failed: %s (%s): %s", job.name, job.id, error, exc_info=not known)
         text = (
@@ -120,6 +147,7 @@ class Lane:
 
     Args:
         settled: Called after each job that ended, in the lane's thread.
+        no_room: Returns why no job can be taken now, because a disk is full; None when one can.
     """
 
     def __init__(
@@ -129,7 +157,11 @@ class Lane:
         store: JobStore,
         results: Results,
         settled: Callable[[], None] = lambda: None,
+        no_room: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._no_room = no_room
+        self.paused: str | None = None
+        """Why the lane takes no jobs now; None when it does."""
         self._worker = worker
         self._store = store
         self._results = results
@@ -172,12 +204,15 @@ class Lane:
                     log.exception("lane %s could not take a job", self._thread.name)
                     worked = False
                 if not worked:
-                    self._wake.wait(IDLE_SECONDS)
+                    self._wake.wait(ROOM_SECONDS if self.paused else IDLE_SECONDS)
                     self._wake.clear()
         finally:
             self._worker.close()
 
     def _step(self) -> bool:
+        self.paused = self._no_room()
+        if self.paused:
+            return False
         claims = Claims(self._store, self._results, self._stopping, self._settled)
         job = claims.take(self._worker.kind)
         if job is None:
@@ -187,5 +222,19 @@ class Lane:
             self._worker.run(job, claims)
         except Exception as raised:
             error = raised
-        claims.settle_rest(error)
-        return True
+        self._settle(claims, error)
+        self.paused = claims.no_room
+        return self.paused is None
+
+    def _settle(self, claims: Claims, error: BaseException | None) -> None:
+        """Settle what the worker left, however long the store refuses: no job may be forgotten.
+
+        Only a stop ends the tries; the next start then frees the jobs.
+        """
+        while True:
+            try:
+                return claims.settle_rest(error)
+            except Exception:
+                log.exception("lane %s cannot reach the job store", self._thread.name)
+                if self._stopping.wait(IDLE_SECONDS):
+                    return

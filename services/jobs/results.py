@@ -24,7 +24,10 @@ class Results:
 
         Both are whole when this returns: only then may the job say `done`.
         """
-        operations.link_or_copy(job.path, self._original(job))
+        directory = operations.make_dir(self.root / job.id)
+        for stale in directory.glob(f"{operations.PART}*"):  # of a server that was killed
+            operations.unlink(stale)
+        operations.link_or_copy(job.path, self._original(job), only_owner=True)
         text = json.dumps(result.as_dict(), ensure_ascii=False)
         operations.write_atomic(self._file(job.id), text)
 
@@ -34,8 +37,7 @@ class Results:
         Raises:
             FileNotFoundError: the job has none.
         """
-        path = self._file(job_id)
-        with operations.retrying(lambda: path.open(encoding="utf-8"), path) as handle:
+        with operations.open_to_read(self._file(job_id)) as handle:
             values = json.load(handle)
         if values["kind"] == "transcript":
             return Transcript.from_dict(values)

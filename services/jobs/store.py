@@ -174,14 +174,13 @@ class JobStore:
     def workspaces(self, leased: bool) -> set[Path]:
         """Return the workspaces of all batches, or only those that a job still needs.
 
-        Queued, running and failed jobs need theirs: a failed original stays for another try.
+        All jobs but finished ones need theirs: the original of one that failed or was cancelled
+        stays for another try.
         """
         query = select(BatchRow.workspace).distinct()
         if leased:
-            needing = (State.QUEUED, State.RUNNING, State.FAILED)
-            query = query.where(
-                BatchRow.id.in_(select(JobRow.batch_id).where(JobRow.state.in_(needing)))
-            )
+            needing = select(JobRow.batch_id).where(JobRow.state != State.DONE)
+            query = query.where(BatchRow.id.in_(needing))
         with self._reader() as session:
             return {Path(workspace) for workspace in session.scalars(query)}
 
@@ -270,13 +269,23 @@ class JobStore:
         kind = "transient" if transient else "permanent"
         return self._end(job_id, State.FAILED, error=error, error_kind=kind)
 
-    def release(self, job_id: str) -> None:
-        """Put a running job back because the server stops; this try does not count."""
+    def release(self, job_id: str, reason: str | None = None) -> None:
+        """Put a running job back because it cannot go on now; this try does not count.
+
+        Args:
+            reason: What it waits for, for a person; None when the server stops.
+        """
         with self._writer.begin() as session:
             session.execute(
                 update(JobRow)
                 .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
-                .values(state=State.QUEUED, stage="", progress=0.0, attempts=JobRow.attempts - 1)
+                .values(
+                    state=State.QUEUED,
+                    stage="",
+                    progress=0.0,
+                    attempts=JobRow.attempts - 1,
+                    error=reason,
+                )
             )
 
     def recover(self, attempts: int) -> int:

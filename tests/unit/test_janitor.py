@@ -6,7 +6,8 @@ import pytest
 
 from services.errors import FileAccessError
 from services.files import operations
-from services.files.janitor import Janitor
+from services.files.disk import Room
+from services.files.janitor import GRACE, Janitor, Waiting
 from services.files.temp import SCRATCH
 from services.files.workspace import MARKER, Workspace
 
@@ -26,7 +27,7 @@ class Yard:
         self.janitor = Janitor(root, lambda: self.leased, lambda: self.submitted, max_age=DAY)
 
     def workspace(self, age: float) -> Path:
-        made = Workspace.create(self.root)
+        made = Workspace.create(Room(self.root))
         made.add("a.wav", io.BytesIO(b"x"))
         (made.path / MARKER).write_text(json.dumps({"created": NOW - age}))
         return made.path
@@ -84,9 +85,22 @@ def test_a_locked_one_is_remembered_and_goes_the_next_time(yard, monkeypatch):
 
     monkeypatch.setattr(operations, "remove_tree", remove)
     assert yard.janitor.sweep(NOW) == [free]
-    assert yard.janitor.waiting == {locked: "held by another program"}
+    assert yard.janitor.waiting == {locked: Waiting("held by another program", 1, NOW + 30)}
+    # The pauses grow, and before one is over nothing is tried.
+    assert yard.janitor.sweep(NOW + 29) == [] and yard.janitor.waiting[locked].tries == 1
+    assert yard.janitor.sweep(NOW + 30) == []
+    assert yard.janitor.waiting[locked] == Waiting("held by another program", 2, NOW + 90)
     monkeypatch.undo()
-    assert yard.janitor.sweep(NOW) == [locked] and yard.janitor.waiting == {}
+    assert yard.janitor.sweep(NOW + 90) == [locked] and yard.janitor.waiting == {}
+
+
+def test_one_whose_session_ended_goes_after_a_while_unless_it_came_back(yard):
+    ended, back = yard.workspace(age=1), yard.workspace(age=1)
+    for path in (ended, back):
+        Workspace(path, Room(yard.root)).release(NOW)
+    Workspace(back, Room(yard.root)).keep()
+    assert yard.janitor.sweep(NOW + GRACE - 1) == []
+    assert yard.janitor.sweep(NOW + GRACE + 1) == [ended] and back.is_dir()
 
 
 def test_a_lease_holds_when_the_root_is_reached_by_another_path(yard, tmp_path):

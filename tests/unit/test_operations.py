@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import DiskFull, FileAccessError
-from services.files import operations
+from services.files import operations, retry
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
@@ -32,34 +32,34 @@ class Failing:
 
 @pytest.mark.parametrize("number", [5, 32, 33, 145])
 def test_windows_locks_are_known_by_number(number):
-    assert operations.is_lock(windows_error(number))
+    assert retry.is_lock(windows_error(number))
 
 
 @pytest.mark.parametrize("number", [2, 3, 112, 206])
 def test_other_windows_errors_are_no_locks_whatever_their_errno(number):
-    assert not operations.is_lock(windows_error(number))
+    assert not retry.is_lock(windows_error(number))
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EBUSY, errno.ENOTEMPTY])
 def test_posix_locks_are_known_by_number(number):
-    assert operations.is_lock(OSError(number, ""))
+    assert retry.is_lock(OSError(number, ""))
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, ""), ValueError("locked")])
 def test_other_errors_are_no_locks(error):
-    assert not operations.is_lock(error)
+    assert not retry.is_lock(error)
 
 
 def test_a_lock_that_passes_is_outlasted():
     action = Failing(windows_error(32), OSError(errno.EBUSY, ""))
-    assert operations.retrying(action, Path("a.wav")) == "done"
+    assert retry.retrying(action, Path("a.wav")) == "done"
     assert action.calls == 3
 
 
 def test_a_lock_that_stays_is_a_file_access_error_that_names_the_file():
     action = Failing(*[windows_error(32)] * 9)
     with pytest.raises(FileAccessError, match="“a.wav” is held by another program") as caught:
-        operations.retrying(action, Path("/x/a.wav"))
+        retry.retrying(action, Path("/x/a.wav"))
     assert action.calls == 3
     assert caught.value.__cause__.winerror == 32
 
@@ -67,9 +67,9 @@ def test_a_lock_that_stays_is_a_file_access_error_that_names_the_file():
 def test_the_pauses_between_tries_are_those_that_were_set(monkeypatch):
     slept = []
     monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
-    operations.set_retry_waits((0.25, 4.0))
+    retry.set_retry_waits((0.25, 4.0))
     with pytest.raises(FileAccessError):
-        operations.retrying(Failing(*[windows_error(5)] * 9), Path("a"))
+        retry.retrying(Failing(*[windows_error(5)] * 9), Path("a"))
     assert slept == [0.25, 4.0]
 
 
@@ -77,7 +77,7 @@ def test_the_pauses_between_tries_are_those_that_were_set(monkeypatch):
 def test_other_errors_come_out_at_once(error):
     action = Failing(error)
     with pytest.raises(type(error)):
-        operations.retrying(action, Path("a"))
+        retry.retrying(action, Path("a"))
     assert action.calls == 1
 
 
@@ -85,7 +85,7 @@ def test_other_errors_come_out_at_once(error):
 def test_a_full_disk_has_its_own_error_at_once(number):
     action = Failing(OSError(number, ""))
     with pytest.raises(DiskFull, match="no room to write “a.wav” in /data"):
-        operations.retrying(action, Path("/data/a.wav"))
+        retry.retrying(action, Path("/data/a.wav"))
     assert action.calls == 1
 
 

@@ -1,10 +1,22 @@
+import errno
 import io
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from services.files.workspace import MARKER, Workspace, is_workspace
+from services.errors import DiskFull, FileAccessError
+from services.files import operations
+from services.files.disk import Room
+from services.files.workspace import (
+    MARKER,
+    Workspace,
+    created_at,
+    is_unchanged,
+    is_workspace,
+    remove_workspace,
+)
 
 
 def content(workspace: Workspace) -> set[str]:
@@ -33,12 +45,71 @@ def test_a_stored_file_is_named_by_its_hash_and_says_its_size(workspace):
     assert stored.name == "Ana's talk.wav"
 
 
-def test_add_path_copies_so_that_a_later_change_does_not_matter(workspace, tmp_path):
+def test_a_file_on_the_same_disk_is_linked_and_a_later_change_shows(workspace, tmp_path):
     original = tmp_path / "a.wav"
     original.write_bytes(b"before")
     stored = workspace.add_path(original)
+    assert stored.path.samefile(original) and is_unchanged(stored.path, stored.sha256)
     original.write_bytes(b"after!")
-    assert stored.path.read_bytes() == b"before"
+    assert not is_unchanged(stored.path, stored.sha256)
+
+
+def test_a_link_survives_its_original(workspace, tmp_path):
+    original = tmp_path / "a.wav"
+    original.write_bytes(b"sound")
+    stored = workspace.add_path(original)
+    original.unlink()
+    assert stored.path.read_bytes() == b"sound" and is_unchanged(stored.path, stored.sha256)
+
+
+def test_a_read_only_file_is_copied_and_stays_read_only(workspace, tmp_path):
+    original = tmp_path / "a.wav"
+    original.write_bytes(b"sound")
+    original.chmod(0o444)
+    stored = workspace.add_path(original)
+    assert not stored.path.samefile(original)
+    remove_workspace(workspace.path)
+    assert original.stat().st_mode & 0o777 == 0o444
+
+
+def test_without_links_it_is_copied(workspace, tmp_path, monkeypatch):
+    original = tmp_path / "a.wav"
+    original.write_bytes(b"sound")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "")
+
+    monkeypatch.setattr(os, "link", refuse)
+    stored = workspace.add_path(original)
+    assert stored.path.read_bytes() == b"sound" and not stored.path.samefile(original)
+
+
+def test_a_whole_copy_that_is_there_is_not_touched_and_a_broken_one_is_replaced(workspace):
+    stored = workspace.add("a.wav", io.BytesIO(b"sound"))
+    before = stored.path.stat().st_ino
+    assert workspace.add("a.wav", io.BytesIO(b"sound")).path.stat().st_ino == before
+    stored.path.write_bytes(b"soun")  # damaged behind our back
+    assert workspace.add("a.wav", io.BytesIO(b"sound")).path.read_bytes() == b"sound"
+    assert content(workspace) == {stored.path.name}
+
+
+def test_without_room_nothing_is_begun(tmp_path):
+    workspace = Workspace.create(Room(tmp_path, reserve=1 << 60))
+    with pytest.raises(DiskFull, match="Disk full: .* are needed"):
+        workspace.add("a.wav", io.BytesIO(b"sound"), 5)
+    assert content(workspace) == set()
+
+
+def test_the_marker_goes_last(workspace, monkeypatch):
+    workspace.add("a.wav", io.BytesIO(b"sound"))
+
+    def locked(path: Path) -> None:
+        raise FileAccessError("held")
+
+    monkeypatch.setattr(operations, "unlink", locked)
+    with pytest.raises(FileAccessError):
+        remove_workspace(workspace.path)
+    assert is_workspace(workspace.path)
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(workspace):
@@ -55,10 +126,10 @@ def test_an_upload_that_breaks_off_leaves_nothing(workspace):
 
 def test_a_new_workspace_is_marked_with_its_time(tmp_path):
     before = time.time()
-    workspace = Workspace.create(tmp_path / "new" / "root")
-    assert before <= workspace.created <= time.time()
+    workspace = Workspace.create(Room(tmp_path / "new" / "root"))
+    assert before <= created_at(workspace.path) <= time.time()
     assert workspace.path.is_absolute() and is_workspace(workspace.path)
-    assert Workspace.create(tmp_path / "new" / "root").path != workspace.path
+    assert Workspace.create(Room(tmp_path / "new" / "root")).path != workspace.path
 
 
 def test_only_a_marked_directory_of_ours_is_a_workspace(workspace, tmp_path):

@@ -46,6 +46,9 @@ class Engine(Protocol):
             batch: 1-D float32 arrays at 16 kHz.
         """
 
+    def trim(self) -> None:
+        """Give back memory that is only kept for later; called after a failure."""
+
     def close(self) -> None:
         """Free the memory that the model takes."""
 

@@ -41,14 +41,14 @@ def load(model: str, settings: Settings, report: Report) -> NemoEngine:
         report(f"downloading {model}", 0.0)
         found = checkpoints.download(model, lambda done: report(f"downloading {model}", done))
     report("unpacking the model", None)
-    directory = checkpoints.unpacked(found, settings.models_dir)
+    directory = checkpoints.unpacked(found, settings.models_dir, settings.disk_reserve)
     report("loading NeMo", None)
     import torch
     from nemo.collections.asr.models import ASRModel
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
-    from nemo.utils import logging as nemo_logging
 
-    nemo_logging.setLevel(nemo_logging.ERROR)
+    # NeMo's own setLevel would change the handlers, which other loggers share.
+    logging.getLogger("nemo_logger").setLevel(logging.ERROR)
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -108,14 +108,18 @@ class NemoEngine:
             raise RuntimeError(f"NeMo returned {len(found)} results for {len(batch)} clips")
         return [_hypothesis(one) for one in found]
 
-    def close(self) -> None:
-        """Free the model's memory, on the GPU too."""
+    def trim(self) -> None:
+        """Collect what is not used any more, and empty the GPU's cache."""
         import torch
 
-        self._model = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def close(self) -> None:
+        """Free the model's memory, on the GPU too."""
+        self._model = None
+        self.trim()
 
     @contextlib.contextmanager
     def _inference(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,6 +93,10 @@ class WhisperEngine:
     def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
         """Transcribe clips one after the other: Whisper always works on 30 s at once."""
         return [self._transcribe(samples) for samples in batch]
+
+    def trim(self) -> None:
+        """Collect what is not used any more."""
+        gc.collect()
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -1,0 +1,185 @@
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.audio import SAMPLE_RATE
+from services.audio.clips import Clip
+from services.audio.decode import Decoder
+from services.audio.engines import Hypothesis
+from services.audio.transcript import Word
+from services.files.operations import sha256_of
+from services.jobs.audio_worker import AudioWorker, Piece, Recording, assemble, batches
+from services.jobs.lane import Claims
+from services.jobs.models import Kind, NewJob, Options, State
+from services.jobs.results import Results
+from services.jobs.store import JobStore
+from tests import media
+
+
+class Fake:
+    """An engine that hears how long a clip is, and cannot take a soft one."""
+
+    name, model, device = "Fake 1", "fake", "cpu"
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def transcribe(self, batch):
+        self.calls.append(len(batch))
+        if any(np.abs(samples).max() < 0.2 for samples in batch):
+            raise RuntimeError("the model cannot take this")
+        words = [
+            [Word(0.0, samples.size / SAMPLE_RATE, str(samples.size), 0.5)] for samples in batch
+        ]
+        return [Hypothesis(heard[0].text, heard, "en") for heard in words]
+
+    def trim(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Host:
+    def __init__(self, engine: Fake) -> None:
+        self.engine = engine
+        self.asked: list[tuple] = []
+
+    def get(self, *wanted):
+        self.asked.append(wanted)
+        return self.engine
+
+    def close(self) -> None:
+        pass
+
+
+def clip(start: float, seconds: float) -> Clip:
+    return Clip(start, np.zeros(round(seconds * SAMPLE_RATE), np.float32))
+
+
+def recording(seconds: float, *heard: tuple[Clip, Hypothesis]) -> Recording:
+    decoder = Decoder(media.DATA / "conf-noempty.wav")
+    decoder.seconds = seconds
+    return Recording(None, decoder, iter(()), heard=list(heard), decoded=True)
+
+
+lengths = st.lists(st.floats(0.1, 30), max_size=40)
+
+
+@given(lengths, st.floats(5, 300))
+def test_batches_hold_every_piece_once_and_no_more_than_they_may(seconds, most):
+    pieces = [Piece(recording(1), clip(0, each)) for each in seconds]
+    made = batches(pieces, most)
+    assert sorted(map(id, (piece for batch in made for piece in batch))) == sorted(map(id, pieces))
+    for batch in made:
+        padded = max(piece.clip.seconds for piece in batch) * len(batch)
+        assert len(batch) == 1 or padded <= most + 1e-6
+    order = [piece.clip.seconds for batch in made for piece in batch]
+    assert order == sorted(order, reverse=True)
+
+
+def test_a_transcript_has_its_clips_in_the_order_of_time():
+    made = assemble(
+        recording(
+            20.0,
+            (clip(10.0, 5), Hypothesis("Bye.", [Word(1.0, 1.5, "Bye.", 0.5)], None)),
+            (clip(0.5, 5), Hypothesis("Hello", [Word(0.2, 0.6, "Hello", 1.0)], "en")),
+        ),
+        Fake(),
+    )
+    assert made.text == "Hello Bye."
+    assert [(w.start, w.end) for w in made.words] == [(0.7, 1.1), (11.0, 11.5)]
+    assert [(s.start, s.end, s.text) for s in made.segments] == [
+        (0.7, 1.1, "Hello"),
+        (11.0, 11.5, "Bye."),
+    ]
+    assert (made.duration, made.language, made.engine, made.model) == (20.0, "en", "Fake 1", "fake")
+
+
+def test_words_that_reach_past_the_end_are_held_back():
+    heard = Hypothesis("late", [Word(0.5, 9.0, "late")])
+    made = assemble(recording(3.0, (clip(1.0, 2), heard)), Fake())
+    assert [(w.start, w.end) for w in made.words] == [(1.5, 3.0)]
+
+
+def test_a_model_without_word_times_gives_a_segment_per_clip():
+    made = assemble(
+        recording(9.0, (clip(1.0, 4), Hypothesis("one two")), (clip(6.0, 4), Hypothesis("three"))),
+        Fake(),
+    )
+    assert [(s.start, s.end, s.text) for s in made.segments] == [
+        (1.0, 5.0, "one two"),
+        (6.0, 9.0, "three"),
+    ]
+    assert made.text == "one two three" and made.words == []
+
+
+def test_nothing_heard_is_an_empty_transcript():
+    made = assemble(recording(9.0), Fake())
+    assert (made.text, made.segments, made.words, made.language) == ("", [], [], None)
+
+
+@pytest.fixture
+def desk(tmp_path, settings):
+    """A store with six recordings; number 3 is one that the engine cannot take."""
+    prompt = media.at_16k(media.DATA / "conf-noempty.wav")
+    files = []
+    for number in range(6):
+        loud = prompt / np.abs(prompt).max() * (0.15 if number == 3 else 0.9)
+        pause = np.zeros(number * 2000)
+        files.append(
+            media.write_wav(tmp_path / f"{number}.wav", np.concatenate([loud, pause, loud]))
+        )
+    store = JobStore(f"sqlite:///{tmp_path}/jobs.db")
+    jobs = [NewJob(f.name, Kind.AUDIO, f, sha256_of(f), f.stat().st_size) for f in files]
+    batch = store.add_batch("ana", tmp_path, Options("whisper"), jobs)
+    stopping = threading.Event()
+    claims = Claims(store, Results(tmp_path / "results"), stopping, lambda: None)
+    host = Host(Fake())
+    yield store, batch, claims, AudioWorker(settings, host), host
+    store.close()
+
+
+def test_a_clip_that_the_model_cannot_take_fails_only_its_own_job(desk):
+    store, batch, claims, worker, host = desk
+    worker.run(claims.take(Kind.AUDIO), claims)
+    jobs = store.jobs(batch.id)
+    assert [job.state for job in jobs] == [State.DONE] * 3 + [State.FAILED] + [State.DONE] * 2
+    assert "“3.wav”" in jobs[3].error and "the model cannot take this" in jobs[3].error
+    assert host.asked == [("whisper", None, "arrays")], "one model for all of them"
+    assert max(host.engine.calls) > 1 and 1 in host.engine.calls, "it was split until it was alone"
+
+
+def test_a_file_that_cannot_be_decoded_fails_only_its_own_job(desk, tmp_path):
+    store, batch, claims, worker, _ = desk
+    damaged = store.jobs(batch.id)[1]
+    data = damaged.path.read_bytes()
+    damaged.path.write_bytes(b"no sound" + b"x" * (len(data) - 8))
+    worker.run(claims.take(Kind.AUDIO), claims)
+    jobs = store.jobs(batch.id)
+    failed = [job.name for job in jobs if job.state is State.FAILED]
+    assert failed == ["1.wav", "3.wav"]
+    assert "“1.wav” cannot be read as audio" in jobs[1].error
+
+
+def test_a_cancelled_job_costs_the_others_nothing(desk):
+    store, batch, claims, worker, _ = desk
+    first = claims.take(Kind.AUDIO)
+    store.cancel([store.jobs(batch.id)[0].id])
+    worker.run(first, claims)
+    states = [job.state for job in store.jobs(batch.id)]
+    assert states == [State.CANCELLED] + [State.DONE] * 2 + [State.FAILED] + [State.DONE] * 2
+
+
+def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):
+    store, _batch, claims, worker, _host = desk
+    first = claims.take(Kind.AUDIO)
+    path = first.path
+    other = NewJob("other.wav", Kind.AUDIO, path, first.sha256, 1)
+    later = store.add_batch("ana", path.parent, replace(first.options, engine="nemo"), [other])
+    worker.run(first, claims)
+    assert store.jobs(later.id)[0].state is State.QUEUED

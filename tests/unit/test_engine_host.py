@@ -1,0 +1,111 @@
+import threading
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from services.audio.checkpoints import DIGITS, find
+from services.audio.engines.host import Choice, EngineHost, Hub
+from services.audio.engines.whisper import OFFLINE_MODEL
+from services.config import Settings
+from services.errors import ModelUnavailable
+from tests.unit.test_checkpoints import PARAKEET, put_in_cache
+
+OFFLINE = Choice("whisper", OFFLINE_MODEL, offline=True)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def make_host(tmp_path):
+    hosts = []
+
+    def make(**values) -> EngineHost:
+        settings = Settings(data_dir=tmp_path / "data", device="cpu", **values)
+        hosts.append(EngineHost(settings, Hub(settings.nemo_model, settings.hub_timeout)))
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.close()
+
+
+def test_auto_is_the_offline_model_when_nothing_else_is_at_hand(make_host):
+    assert make_host().choose("auto", None) == OFFLINE
+
+
+def test_auto_is_nemo_when_the_hubs_cache_holds_its_checkpoint(make_host, cache):
+    put_in_cache(cache)
+    assert make_host().choose("auto", None) == Choice("nemo", PARAKEET)
+
+
+def test_auto_is_nemo_when_the_configured_path_is_there(make_host, tmp_path):
+    (tmp_path / "mine.nemo").write_text("x")
+    model = str(tmp_path / "mine.nemo")
+    assert make_host(nemo_model=model).choose("auto", None) == Choice("nemo", model)
+
+
+def test_auto_does_not_pick_the_spoken_digits_though_they_are_at_hand(make_host):
+    assert find(DIGITS).is_file()
+    assert make_host().choose("auto", None) == OFFLINE
+
+
+def test_a_configured_whisper_model_is_what_auto_falls_back_to(make_host):
+    assert make_host(whisper_model="small").choose("auto", None) == Choice("whisper", "small", True)
+
+
+def test_what_a_job_asks_for_is_what_it_gets(make_host):
+    host = make_host()
+    assert host.choose("nemo", None) == Choice("nemo", PARAKEET)
+    assert host.choose("nemo", DIGITS) == Choice("nemo", DIGITS)
+    assert host.choose("whisper", None) == Choice("whisper", OFFLINE_MODEL)
+    assert host.choose("whisper", "small") == Choice("whisper", "small")
+
+
+def test_a_hub_that_hangs_is_out_of_reach_after_the_time_it_was_given(settings, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(
+        "services.audio.checkpoints.hub_has", lambda model, timeout: release.wait(20)
+    )
+    hub = Hub(PARAKEET, timeout=0.05)
+    try:
+        assert hub.has_model(wait=False) is None
+        assert EngineHost(settings, hub).choose("auto", None, wait=False) is None
+        assert hub.has_model(wait=True) is False
+        assert EngineHost(settings, hub).choose("auto", None) == OFFLINE
+    finally:
+        release.set()
+
+
+def test_a_hub_that_answers_makes_auto_nemo(settings, monkeypatch):
+    monkeypatch.setattr("services.audio.checkpoints.hub_has", lambda model, timeout: True)
+    hub = Hub(PARAKEET, timeout=10)
+    assert EngineHost(settings, hub).choose("auto", None) == Choice("nemo", PARAKEET)
+
+
+def test_a_loaded_model_is_kept_and_its_status_told(make_host):
+    host = make_host()
+    assert host.status.state == "idle"
+    engine = host.get("auto", None, "arrays")
+    assert host.get("auto", None, "arrays") is engine
+    assert (host.status.state, host.status.model) == ("ready", OFFLINE_MODEL)
+    host.close()
+    assert host.status.state == "idle"
+
+
+def test_auto_falls_back_when_the_checkpoint_at_hand_is_broken(make_host, cache):
+    put_in_cache(cache, b"no archive")
+    host = make_host()
+    assert host.get("auto", None, "arrays").model == OFFLINE_MODEL
+    assert host.status.state == "ready"
+
+
+def test_a_model_that_a_job_asked_for_is_not_replaced_by_another(make_host, tmp_path):
+    host = make_host()
+    with pytest.raises(ModelUnavailable, match=r"gone\.nemo"):
+        host.get("nemo", str(tmp_path / "gone.nemo"), "arrays")
+    assert host.status.state == "idle"

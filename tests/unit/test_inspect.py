@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from services.documents.process import DocumentProcess
+from services.jobs.inspect import Inspection, Inspector
+from services.jobs.models import Kind
+from tests import media
+
+
+@pytest.fixture(scope="module")
+def inspector():
+    process = DocumentProcess(memory_mb=1024, page_timeout=20)
+    yield Inspector(process)
+    process.close()
+
+
+def test_a_recording_says_its_length(inspector, tmp_path):
+    path = media.write_wav(tmp_path / "a.wav", media.tone(2.5))
+    assert inspector.inspect(path, "a.wav") == Inspection(Kind.AUDIO, 2.5)
+
+
+def test_a_video_is_its_sound(inspector, tmp_path):
+    path = media.write_sound(tmp_path / "a.mp4", media.tone(2, 44_100), codec="aac", video=True)
+    found = inspector.inspect(path, "a.mp4")
+    assert found.kind is Kind.AUDIO and found.length == pytest.approx(2, abs=0.1)
+
+
+def test_a_document_says_its_pages(inspector, tmp_path):
+    path = media.write_pdf(tmp_path / "a.pdf", ["one", "two", "three"])
+    assert inspector.inspect(path, "a.pdf") == Inspection(Kind.DOCUMENT, 3)
+
+
+def test_content_counts_more_than_the_name(inspector, tmp_path):
+    pdf = media.write_pdf(tmp_path / "a.wav", ["one"])
+    assert inspector.inspect(pdf, "a.wav") == Inspection(Kind.DOCUMENT, 1)
+    wav = media.write_wav(tmp_path / "stored", media.tone(1))
+    assert inspector.inspect(wav, "notes.txt") == Inspection(Kind.AUDIO, 1.0)
+
+
+def mute(path: Path) -> None:
+    media.write_silent_video(path.with_suffix(".mp4")).replace(path)
+
+
+PROBLEMS = {
+    "empty.wav": (lambda path: path.write_bytes(b""), Kind.AUDIO, "is empty"),
+    "empty.pdf": (lambda path: path.write_bytes(b""), Kind.DOCUMENT, "is empty"),
+    "text.wav": (lambda path: path.write_text("Dear Ana"), Kind.AUDIO, "cannot be read as audio"),
+    "mute.mp4": (mute, Kind.AUDIO, "has no sound"),
+    "letter.txt": (lambda path: path.write_text("Dear Ana"), Kind.UNKNOWN, "(.txt)"),
+    "photo": (lambda path: path.write_bytes(b"\x89PNG"), Kind.UNKNOWN, "(without an extension)"),
+    "broken.pdf": (lambda path: path.write_text("x"), Kind.DOCUMENT, "damaged or not a PDF"),
+    "locked.pdf": (
+        lambda path: media.write_pdf(path, ["x"], password="y"),
+        Kind.DOCUMENT,
+        "with a password",
+    ),
+    "none.pdf": (
+        lambda path: path.write_bytes(media.pdf_without_pages()),
+        Kind.DOCUMENT,
+        "has no pages",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_what_cannot_be_processed_says_why(inspector, tmp_path, name):
+    make, kind, message = PROBLEMS[name]
+    path = tmp_path / "stored"
+    make(path)
+    found = inspector.inspect(path, name)
+    assert found.kind is kind and found.length is None
+    assert found.problem.startswith(f"“{name}”") and message in found.problem
+
+
+def test_a_file_that_is_gone(inspector, tmp_path):
+    found = inspector.inspect(tmp_path / "stored", "a.wav")
+    assert found.problem == "“a.wav” cannot be opened: No such file or directory."
+
+
+def test_a_document_that_takes_too_long_to_open_is_left_to_its_job(tmp_path, monkeypatch):
+    path = media.write_pdf(tmp_path / "a.pdf", ["one"])
+    process = DocumentProcess(memory_mb=1024, page_timeout=1e-6)
+    monkeypatch.setattr("services.documents.process._FIRST_ANSWER", 0.0)
+    try:
+        assert Inspector(process).inspect(path, "a.pdf") == Inspection(Kind.DOCUMENT)
+    finally:
+        process.close()

@@ -1,0 +1,228 @@
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.audio.transcript import Transcript
+from services.errors import UnreadableMedia, WorkerDied
+from services.jobs.lane import Claims, Lane
+from services.jobs.models import Job, Kind, NewJob, Options, State
+from services.jobs.results import Results
+from services.jobs.store import JobStore
+from tests import media
+
+
+def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    """Return when `true()` is; fail when it is not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+class House:
+    """A store and results, with lanes that a test starts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = JobStore(f"sqlite:///{root}/jobs.db")
+        self.results = Results(root / "results")
+        self.lanes: list[Lane] = []
+
+    def submit(self, count: int) -> list[Job]:
+        files = [media.write_wav(self.root / f"{n}.wav", media.tone(0.2)) for n in range(count)]
+        jobs = [NewJob(file.name, Kind.AUDIO, file, "0", 1, 0.2) for file in files]
+        batch = self.store.add_batch("ana", self.root, Options(), jobs)
+        return self.store.jobs(batch.id)
+
+    def lane(self, run: Callable[[Job, Claims], None], **more) -> Lane:
+        class Tiny:
+            kind = Kind.AUDIO
+            closed_by: str | None = None
+
+            def run(self, job: Job, claims: Claims) -> None:
+                run(job, claims)
+
+            def close(self) -> None:
+                self.closed_by = threading.current_thread().name
+
+        self.worker = Tiny()
+        self.lanes.append(Lane("audio", self.worker, self.store, self.results, **more))
+        return self.lanes[-1]
+
+    def states(self, jobs: list[Job]) -> list[State]:
+        return [self.store.job(job.id).state for job in jobs]
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path)
+    yield made
+    for lane in made.lanes:
+        if lane._thread.is_alive():
+            lane.stop()
+    made.store.close()
+
+
+def finish(job: Job, claims: Claims) -> None:
+    result = Transcript("hello", 0.2, "en", "Tiny", "m", notes=["a", "b"])
+    claims.done(job, result, length=0.2, engine="Tiny", model="m")
+
+
+def test_jobs_are_worked_on_and_their_results_are_on_disk(house):
+    jobs = house.submit(3)
+    house.lane(finish).start()
+    until(lambda: set(house.states(jobs)) == {State.DONE})
+    for job in jobs:
+        assert house.results.load(job.id).text == "hello"
+        assert house.results.original(job).read_bytes() == job.path.read_bytes()
+        assert house.store.job(job.id).note == "a b"
+
+
+def test_a_result_is_on_disk_before_its_job_says_done(house, monkeypatch):
+    (job,) = house.submit(1)
+    seen = []
+    real = house.store.finish
+
+    def look(job_id: str, **values) -> bool:
+        seen.append(house.results.load(job_id).text)
+        return real(job_id, **values)
+
+    monkeypatch.setattr(house.store, "finish", look)
+    house.lane(finish).start()
+    until(lambda: house.states([job]) == [State.DONE])
+    assert seen == ["hello"]
+
+
+def test_an_error_fails_its_job_and_the_lane_goes_on(house):
+    jobs = house.submit(3)
+
+    def work(job: Job, claims: Claims) -> None:
+        if job.name == "1.wav":
+            raise UnreadableMedia("“1.wav” is damaged.")
+        finish(job, claims)
+
+    house.lane(work).start()
+    until(
+        lambda: State.QUEUED not in house.states(jobs) and State.RUNNING not in house.states(jobs)
+    )
+    assert house.states(jobs) == [State.DONE, State.FAILED, State.DONE]
+    failed = house.store.job(jobs[1].id)
+    assert (failed.error, failed.error_kind) == ("“1.wav” is damaged.", "permanent")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (WorkerDied("the reader died"), "transient", "the reader died"),
+        (MemoryError(), "transient", "internal error (MemoryError"),
+        (KeyError("x"), "permanent", "“0.wav” could not be processed because of an internal error"),
+    ],
+)
+def test_the_type_of_an_error_says_whether_it_may_pass(house, error, kind, text):
+    (job,) = house.submit(1)
+
+    def work(job: Job, claims: Claims) -> None:
+        raise error
+
+    house.lane(work).start()
+    until(lambda: house.states([job]) == [State.FAILED])
+    failed = house.store.job(job.id)
+    assert failed.error_kind == kind and text in failed.error
+
+
+def test_a_job_that_the_worker_forgot_fails(house):
+    (job,) = house.submit(1)
+    house.lane(lambda job, claims: None).start()
+    until(lambda: house.states([job]) == [State.FAILED])
+    assert "the worker did not settle this job" in house.store.job(job.id).error
+
+
+def test_an_error_fails_every_job_that_was_claimed_with_it(house):
+    jobs = house.submit(3)
+
+    def work(job: Job, claims: Claims) -> None:
+        claims.take(Kind.AUDIO, like=job)
+        claims.take(Kind.AUDIO, like=job)
+        raise UnreadableMedia("There is no such model.")
+
+    house.lane(work).start()
+    until(lambda: house.states(jobs) == [State.FAILED] * 3)
+    assert {house.store.job(job.id).error for job in jobs} == {"There is no such model."}
+
+
+def test_a_stop_puts_back_what_runs_and_frees_the_worker_in_its_thread(house):
+    jobs = house.submit(2)
+    begun = threading.Event()
+
+    def work(job: Job, claims: Claims) -> None:
+        begun.set()
+        until(lambda: not claims.progress(job, 0.5, "reading"))
+
+    lane = house.lane(work)
+    lane.start()
+    assert begun.wait(10)
+    lane.stop()
+    assert house.states(jobs) == [State.QUEUED] * 2
+    assert [house.store.job(job.id).attempts for job in jobs] == [0, 0]
+    assert house.worker.closed_by == "audio"
+
+
+def test_a_cancelled_job_is_told_so_and_stays_cancelled(house):
+    (job,) = house.submit(1)
+    ended = threading.Event()
+    begun = threading.Event()
+
+    def work(job: Job, claims: Claims) -> None:
+        begun.set()
+        # Another stage each time: the store is asked at once then.
+        stages = iter(range(10_000))
+        until(lambda: not claims.progress(job, 0.5, str(next(stages))))
+        finish(job, claims)
+        ended.set()
+
+    house.lane(work).start()
+    assert begun.wait(10)
+    assert house.store.cancel([job.id]) == 1
+    assert ended.wait(10)
+    assert house.states([job]) == [State.CANCELLED]
+
+
+def test_the_store_is_not_asked_at_every_step(house, monkeypatch):
+    (_job,) = house.submit(1)
+    asked = []
+    monkeypatch.setattr(house.store, "set_progress", lambda *values: asked.append(values) or True)
+    claims = Claims(house.store, house.results, threading.Event(), lambda: None)
+    claimed = claims.take(Kind.AUDIO)
+    for step in range(100):
+        assert claims.progress(claimed, step / 100, "reading")
+    assert claims.progress(claimed, 1.0, "transcribing")
+    stages = [stage for _, _, stage in asked]
+    assert len(asked) < 20 and stages[0] == "reading" and stages[-1] == "transcribing"
+
+
+def test_a_store_that_fails_does_not_end_the_lane(house, monkeypatch):
+    (job,) = house.submit(1)
+    real, failures = house.store.claim, [OSError("the disk is gone")]
+
+    def claim(*arguments):
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(house.store, "claim", claim)
+    lane = house.lane(finish)
+    lane.start()
+    until(lambda: not failures)
+    lane.wake()
+    until(lambda: house.states([job]) == [State.DONE])
+
+
+def test_who_waits_for_the_end_of_jobs_is_told_of_each(house):
+    jobs = house.submit(3)
+    ended = threading.Semaphore(0)
+    house.lane(finish, settled=ended.release).start()
+    assert all(ended.acquire(timeout=10) for _ in jobs)
+    assert house.states(jobs) == [State.DONE] * 3

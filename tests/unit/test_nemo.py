@@ -1,0 +1,161 @@
+"""NeMo itself, with the small checkpoint of this project and recordings that it never heard."""
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from services.audio import SAMPLE_RATE, checkpoints
+from services.audio.checkpoints import DIGITS
+from services.audio.engines.nemo import load
+from services.config import Settings
+from services.errors import ModelUnavailable
+from services.files import operations
+from tests import media
+
+HELD_OUT = sorted(
+    (Path(checkpoints.__file__).parents[2] / "models/spoken-digits/held-out").glob("*.wav")
+)
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+PAUSE = np.zeros(int(0.4 * SAMPLE_RATE), np.float32)
+
+
+def spoken(path: Path) -> str:
+    return WORDS[int(path.name[0])]
+
+
+def quiet(detail: str, share: float | None) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def recordings() -> list[tuple[str, np.ndarray]]:
+    return [(spoken(path), media.at_16k(path)) for path in HELD_OUT]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("nemo")
+
+
+@pytest.fixture(scope="module")
+def temp(root):
+    """A temp root of our own, which the engine must leave as it found it."""
+    before = tempfile.tempdir
+    (root / "temp").mkdir()
+    tempfile.tempdir = str(root / "temp")
+    yield root / "temp"
+    tempfile.tempdir = before
+
+
+@pytest.fixture(scope="module")
+def nemo(root, temp):
+    engine = load(DIGITS, Settings(data_dir=root, device="cpu"), quiet)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def by_manifest(root, temp):
+    engine = load(DIGITS, Settings(data_dir=root, device="cpu", nemo_input="manifest"), quiet)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(temp):
+    yield
+    # PyTorch makes an empty cache there when it is imported.
+    assert [name for name in os.listdir(temp) if not name.startswith("torchinductor_")] == []
+
+
+def test_recordings_it_never_heard(nemo, recordings):
+    assert len(recordings) >= 10
+    heard = nemo.transcribe([samples for _, samples in recordings])
+    assert jiwer.wer([word for word, _ in recordings], [one.text for one in heard]) <= 0.1
+
+
+def test_a_sequence_has_its_words_at_their_times(nemo, recordings):
+    chosen = recordings[1:7]
+    parts, begins, now = [PAUSE], [], PAUSE.size
+    for _, samples in chosen:
+        begins.append(now / SAMPLE_RATE)
+        parts += [samples, PAUSE]
+        now += samples.size + PAUSE.size
+    (heard,) = nemo.transcribe([np.concatenate(parts)])
+    assert heard.text == " ".join(word for word, _ in chosen)
+    assert [word.text for word in heard.words] == heard.text.split()
+    for word, begin, (_, samples) in zip(heard.words, begins, chosen, strict=True):
+        assert type(word.start) is float and type(word.end) is float
+        assert begin - 0.3 <= word.start < word.end <= begin + samples.size / SAMPLE_RATE + 0.4
+
+
+def test_a_short_clip_is_timed_from_its_beginning(nemo, recordings):
+    word, samples = next(pair for pair in recordings if pair[1].size < 0.7 * SAMPLE_RATE)
+    (heard,) = nemo.transcribe([samples])
+    assert heard.text == word
+    assert heard.words[0].start <= samples.size / SAMPLE_RATE
+
+
+def test_two_lengths_in_one_batch_give_what_each_gives_alone(nemo, recordings):
+    short = recordings[0][1]
+    long = np.concatenate([part for _, samples in recordings for part in (samples, PAUSE)])
+    together = nemo.transcribe([short, long])
+    alone = [nemo.transcribe([clip])[0] for clip in (short, long)]
+    assert [one.text for one in together] == [one.text for one in alone]
+    assert len(together[1].words) >= 10
+
+
+def test_a_manifest_gives_the_same_text_and_times(nemo, by_manifest, recordings):
+    clips = [samples for _, samples in recordings[:4]]
+    assert by_manifest.transcribe(clips) == nemo.transcribe(clips)
+
+
+def test_a_manifest_is_removed_after_an_error_too(by_manifest, monkeypatch, temp):
+    seen = []
+
+    def fail(audio, **_):
+        seen.append(Path(audio).read_text())
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(by_manifest._model, "transcribe", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        by_manifest.transcribe([PAUSE])
+    assert '"audio_filepath"' in seen[0]
+
+
+def test_silence_has_no_words(nemo):
+    (heard,) = nemo.transcribe([np.zeros(2 * SAMPLE_RATE, np.float32)])
+    assert (heard.text, heard.words) == ("", [])
+
+
+def test_another_thread_is_refused(nemo):
+    errors = []
+
+    def call() -> None:
+        try:
+            nemo.transcribe([PAUSE])
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(60)
+    assert errors == ["a NeMo model was called from a thread that does not own it"]
+
+
+def test_loading_changes_no_directory_and_says_what_it_is(nemo, root):
+    assert Path.cwd() != root
+    assert nemo.name.startswith("NeMo 3.") and (nemo.model, nemo.device) == (DIGITS, "cpu")
+    assert [path.name.split("-")[0] for path in (root / "models").iterdir()] == ["spoken"]
+
+
+def test_a_directory_that_is_no_checkpoint_names_itself(root, temp):
+    directory = root / "not-a-model"
+    operations.write_atomic(directory / checkpoints.CONFIG_FILE, "a: 1\n")
+    with pytest.raises(ModelUnavailable, match=r"NeMo could not load “.*not-a-model”"):
+        load(str(directory), Settings(data_dir=root, device="cpu"), quiet)

@@ -1,0 +1,121 @@
+import pytest
+from pypdf import PdfWriter
+
+from services.documents.document import OutlineEntry
+from services.documents.pdf_text import PdfFile
+from services.errors import PasswordNeeded, UnreadableDocument
+from tests import media
+
+
+def test_text_metadata_and_outline(tmp_path):
+    path = media.write_pdf(tmp_path / "a.pdf", ["The first page", "Grüße"], title="On scribes")
+    pdf = PdfFile(path, "a.pdf")
+    assert pdf.count == 2
+    assert [(p.number, p.text.strip(), p.source, p.error) for p in pdf.pages()] == [
+        (1, "The first page", "text", None),
+        (2, "Grüße", "text", None),
+    ]
+    metadata = pdf.metadata()
+    assert (metadata["title"], metadata["author"]) == ("On scribes", "Ana Ruiz")
+    assert metadata["creation_date"].startswith("20")
+    assert pdf.outline() == [OutlineEntry("Part 1", 1, 1), OutlineEntry("Part 2", 2, 1)]
+
+
+def test_an_outline_has_its_levels(tmp_path):
+    writer = PdfWriter()
+    for _ in range(3):
+        writer.add_blank_page(200, 200)
+    chapter = writer.add_outline_item("Chapter", 0)
+    writer.add_outline_item("Section", 2, parent=chapter)
+    writer.add_outline_item("Next", 1)
+    writer.write(tmp_path / "a.pdf")
+    assert PdfFile(tmp_path / "a.pdf", "a.pdf").outline() == [
+        OutlineEntry("Chapter", 1, 1),
+        OutlineEntry("Section", 3, 2),
+        OutlineEntry("Next", 2, 1),
+    ]
+
+
+def test_reading_can_begin_at_any_page(tmp_path):
+    pdf = PdfFile(media.write_pdf(tmp_path / "a.pdf", ["one", "two", "three"]), "a.pdf")
+    assert [page.number for page in pdf.pages(first=2)] == [2, 3]
+    assert list(pdf.pages(first=4)) == []
+
+
+def test_a_password_is_asked_for(tmp_path):
+    path = media.write_pdf(tmp_path / "a.pdf", ["secret"], password="x")
+    with pytest.raises(PasswordNeeded, match=r"“my\.pdf” is protected with a password"):
+        PdfFile(path, "my.pdf")
+
+
+def test_an_empty_user_password_opens_by_itself(tmp_path):
+    writer = PdfWriter(clone_from=media.write_pdf(tmp_path / "plain.pdf", ["for all to read"]))
+    writer.encrypt(user_password="", owner_password="x", algorithm="AES-256")
+    writer.write(tmp_path / "a.pdf")
+    (page,) = PdfFile(tmp_path / "a.pdf", "a.pdf").pages()
+    assert page.text.strip() == "for all to read"
+
+
+BROKEN = {
+    "empty": (b"", "is empty"),
+    "garbage": (bytes(range(256)) * 40, "is damaged or not a PDF"),
+    "only a header": (b"%PDF-1.7\n", "is damaged or not a PDF"),
+    "text": (b"Dear Ana,\n" * 100, "is damaged or not a PDF"),
+    "no pages": (media.pdf_without_pages(), "has no pages"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_cannot_be_read_has_a_sentence_that_names_it(tmp_path, what):
+    data, message = BROKEN[what]
+    (tmp_path / "stored").write_bytes(data)
+    with pytest.raises(UnreadableDocument, match=rf"“my talk\.pdf” {message}"):
+        PdfFile(tmp_path / "stored", "my talk.pdf")
+
+
+def test_a_broken_cross_reference_table_is_rebuilt(tmp_path):
+    path = media.write_pdf(tmp_path / "a.pdf", ["still here"])
+    data = path.read_bytes()
+    start = data.rindex(b"startxref")
+    path.write_bytes(data[:start] + b"startxref\n99999\n%%EOF")
+    (page,) = PdfFile(path, "a.pdf").pages()
+    assert page.text.strip() == "still here"
+
+
+def test_a_pdf_that_broke_off_is_read_or_refused_with_its_name(tmp_path):
+    whole = media.write_pdf(tmp_path / "a.pdf", [f"Page {n}" for n in range(1, 30)])
+    for share in (0.1, 0.5, 0.9, 0.99):
+        path = media.halved(whole, tmp_path / "cut.pdf", share)
+        try:
+            pages = list(PdfFile(path, "cut.pdf").pages())
+        except UnreadableDocument as error:
+            assert "“cut.pdf”" in str(error)
+        else:
+            assert pages
+
+
+def test_a_page_that_fails_costs_only_itself(tmp_path):
+    path = tmp_path / "a.pdf"
+    path.write_bytes(media.pdf_with_bad_page())
+    first, second, third = PdfFile(path, "a.pdf").pages()
+    assert (first.text.strip(), first.error) == ("first page", None)
+    assert second.text == "" and second.error.startswith("This page cannot be read: ")
+    assert (third.text.strip(), third.error) == ("third page", None)
+
+
+def test_a_document_that_says_nothing_of_itself(tmp_path):
+    path = tmp_path / "a.pdf"
+    path.write_bytes(media.pdf_with_bad_page())
+    pdf = PdfFile(path, "a.pdf")
+    assert pdf.metadata() == {} and pdf.outline() == []
+
+
+def test_damaged_metadata_and_outline_do_not_end_the_reading(tmp_path):
+    writer = PdfWriter(clone_from=media.write_pdf(tmp_path / "a.pdf", ["text"], title="T"))
+    writer.write(tmp_path / "b.pdf")
+    data = (tmp_path / "b.pdf").read_bytes()
+    path = tmp_path / "c.pdf"
+    path.write_bytes(data.replace(b"/CreationDate (D:2", b"/CreationDate (X:2"))
+    pdf = PdfFile(path, "c.pdf")
+    assert pdf.metadata()["title"] == "T"
+    assert [page.text.strip() for page in pdf.pages()] == ["text"]

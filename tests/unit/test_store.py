@@ -1,0 +1,308 @@
+import itertools
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.jobs.models import Kind, NewJob, Options, State
+from services.jobs.store import JobStore
+
+WORK = Path("/data/temp/ws-1")
+
+
+class Clock:
+    """Time that goes on by a second with every look at it."""
+
+    def __init__(self) -> None:
+        self.now = itertools.count(1_000)
+
+    def __call__(self) -> float:
+        return float(next(self.now))
+
+
+def new_jobs(count: int, kind: Kind = Kind.AUDIO, **more) -> list[NewJob]:
+    return [
+        NewJob(f"{n}.wav", kind, WORK / f"{n}.wav", "0" * 64, 10, 5.0, **more) for n in range(count)
+    ]
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/jobs.db"
+
+
+@pytest.fixture
+def store(url):
+    made = JobStore(url, Clock())
+    yield made
+    made.close()
+
+
+def add(store: JobStore, count: int = 1, owner: str = "ana", workspace: Path = WORK, **more):
+    options = more.pop("options", Options())
+    batch = store.add_batch(owner, workspace, options, new_jobs(count, **more))
+    return batch, store.jobs(batch.id)
+
+
+def test_a_batch_is_stored_as_it_was_given(store, url):
+    options = Options("nemo", "spoken-digits", "manifest")
+    batch, jobs = add(store, 3, options=options)
+    again = JobStore(url)
+    assert again.batch(batch.id) == batch
+    assert again.jobs(batch.id) == jobs
+    again.close()
+    assert [job.name for job in jobs] == ["0.wav", "1.wav", "2.wav"]
+    assert {job.state for job in jobs} == {State.QUEUED}
+    assert {job.options for job in jobs} == {options}
+    assert jobs[0].path == WORK / "0.wav" and jobs[0].seconds is None
+
+
+def test_a_job_runs_and_is_done(store):
+    _, (job,) = add(store)
+    claimed = store.claim(Kind.AUDIO)
+    assert (claimed.id, claimed.state, claimed.attempts) == (job.id, State.RUNNING, 1)
+    assert store.set_progress(job.id, 0.5, "reading")
+    assert (store.job(job.id).progress, store.job(job.id).stage) == (0.5, "reading")
+    assert store.finish(job.id, length=9.0, engine="NeMo", model="m", note="n")
+    done = store.job(job.id)
+    assert (done.state, done.progress, done.stage, done.length) == (State.DONE, 1.0, "", 9.0)
+    assert (done.engine, done.model, done.note) == ("NeMo", "m", "n")
+    assert done.seconds > 0 and store.claim(Kind.AUDIO) is None
+
+
+@pytest.mark.parametrize("transient", [True, False])
+def test_a_job_runs_and_fails(store, transient):
+    _, (job,) = add(store)
+    store.claim(Kind.AUDIO)
+    assert store.fail(job.id, "It is damaged.", transient=transient)
+    failed = store.job(job.id)
+    assert (failed.state, failed.error) == (State.FAILED, "It is damaged.")
+    assert failed.error_kind == ("transient" if transient else "permanent")
+
+
+def test_a_file_that_cannot_be_processed_is_a_failed_job_from_the_start(store):
+    _, (job,) = add(store, error="“0.wav” is empty.")
+    assert (job.state, job.error, job.error_kind) == (
+        State.FAILED,
+        "“0.wav” is empty.",
+        "permanent",
+    )
+    assert store.claim(Kind.AUDIO) is None
+
+
+@pytest.mark.parametrize("end", [State.DONE, State.FAILED, State.CANCELLED])
+def test_what_has_ended_changes_no_more(store, end):
+    _, (job,) = add(store)
+    store.claim(Kind.AUDIO)
+    ends = {
+        State.DONE: lambda: store.finish(job.id, length=1, engine="e", model="m", note=None),
+        State.FAILED: lambda: store.fail(job.id, "x", transient=False),
+        State.CANCELLED: lambda: store.cancel([job.id]),
+    }
+    assert ends[end]()
+    ended = store.job(job.id)
+    assert not any(act() for act in ends.values())
+    assert not store.set_progress(job.id, 0.1, "x") and not store.is_running(job.id)
+    store.release(job.id)
+    assert store.recover(3) == 0
+    assert store.job(job.id) == ended
+
+
+def test_jobs_are_claimed_by_kind(store):
+    add(store, kind=Kind.DOCUMENT)
+    assert store.claim(Kind.AUDIO) is None
+    assert store.claim(Kind.DOCUMENT) is not None
+
+
+def test_eight_threads_claim_two_hundred_jobs_each_exactly_once(url):
+    store = JobStore(url)
+    expected = {job.id for owner in "abcd" for job in add(store, 50, owner)[1]}
+    claimed: list[str] = []
+    errors: list[BaseException] = []
+    start = threading.Barrier(8)
+
+    def claim_all() -> None:
+        try:
+            start.wait(10)
+            while job := store.claim(Kind.AUDIO):
+                claimed.append(job.id)
+                store.set_progress(job.id, 0.5, "reading")
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=claim_all) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    store.close()
+    assert errors == []
+    assert len(claimed) == 200 and set(claimed) == expected
+
+
+def test_owners_take_turns_however_much_one_has(store):
+    add(store, 6, "ana")
+    add(store, 2, "ben")
+    add(store, 1, "cleo")
+    order = "".join(store.claim(Kind.AUDIO).owner[0] for _ in range(9))
+    assert order == "abcabaaaa"
+
+
+def test_who_comes_late_does_not_wait_behind_another_ones_queue(store):
+    add(store, 5, "ana")
+    assert [store.claim(Kind.AUDIO).owner for _ in range(2)] == ["ana", "ana"]
+    add(store, 1, "ben")
+    assert store.claim(Kind.AUDIO).owner == "ben"
+
+
+def test_an_owners_oldest_job_comes_first(store):
+    first, _ = add(store, 2)
+    second, _ = add(store, 2)
+    claimed = [store.claim(Kind.AUDIO) for _ in range(4)]
+    assert [job.batch_id for job in claimed] == [first.id] * 2 + [second.id] * 2
+    assert [job.name for job in claimed[:2]] == ["0.wav", "1.wav"]
+
+
+def test_with_options_only_their_equals_are_taken(store):
+    nemo, whisper = Options("nemo"), Options("whisper")
+    add(store, 1, "ana", options=nemo)
+    add(store, 1, "ben", options=whisper)
+    assert store.claim(Kind.AUDIO, whisper).owner == "ben"
+    assert store.claim(Kind.AUDIO, whisper) is None
+    assert store.claim(Kind.AUDIO, nemo).owner == "ana"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), max_size=6),
+    st.integers(0, 6),
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), max_size=3),
+)
+def test_places_agree_with_the_order_in_which_jobs_are_claimed(before, claims, after):
+    store = JobStore("sqlite://", Clock())
+    # One connection that both sides share: in memory there is no second one.
+    store._reader.configure(bind=store._engines[1])
+    for owner, count in before:
+        add(store, count, owner)
+    for _ in range(claims):
+        store.claim(Kind.AUDIO)
+    for owner, count in after:
+        add(store, count, owner)
+    places = store.places()
+    order = []
+    while job := store.claim(Kind.AUDIO):
+        order.append(job.id)
+    store.close()
+    assert places == {job_id: place for place, job_id in enumerate(order, start=1)}
+
+
+def test_places_count_for_each_kind(store):
+    _, (audio,) = add(store)
+    _, (document,) = add(store, kind=Kind.DOCUMENT)
+    assert store.places() == {audio.id: 1, document.id: 1}
+
+
+def test_a_crashed_server_s_jobs_are_queued_again_until_they_have_crashed_it_too_often(store):
+    _, (job,) = add(store)
+    for attempt in (1, 2):
+        assert store.claim(Kind.AUDIO).attempts == attempt
+        assert store.recover(attempts=3) == 1
+        assert store.job(job.id).state is State.QUEUED
+    store.claim(Kind.AUDIO)
+    assert store.recover(attempts=3) == 1
+    failed = store.job(job.id)
+    assert failed.state is State.FAILED and "stopped 3 times" in failed.error
+
+
+def test_a_job_put_back_at_a_stop_loses_no_try(store):
+    _, (job,) = add(store)
+    store.claim(Kind.AUDIO)
+    store.set_progress(job.id, 0.7, "reading")
+    store.release(job.id)
+    back = store.job(job.id)
+    assert (back.state, back.attempts, back.progress, back.stage) == (State.QUEUED, 0, 0.0, "")
+
+
+def test_cancel_takes_what_has_not_ended(store):
+    _, (running, queued, done) = add(store, 3)
+    store.claim(Kind.AUDIO)
+    store._end(done.id, State.DONE)  # still queued: nothing happens
+    assert store.cancel([running.id, queued.id]) == 2
+    assert store.cancel([running.id, queued.id]) == 0
+    assert not store.is_running(running.id) and not store.set_progress(running.id, 1, "x")
+    assert store.claim(Kind.AUDIO).id == done.id
+
+
+def test_requeue_takes_what_failed_or_was_cancelled_with_its_options(store):
+    options = Options("nemo", "spoken-digits")
+    batch, (failed, cancelled, done, queued) = add(store, 4, options=options)
+    for _ in range(3):
+        store.claim(Kind.AUDIO)
+    store.fail(failed.id, "x", transient=False)
+    store.cancel([cancelled.id])
+    store.finish(done.id, length=1, engine="e", model="m", note=None)
+    assert store.requeue(job.id for job in store.jobs(batch.id)) == 2
+    again = store.job(failed.id)
+    assert (again.state, again.attempts, again.error, again.error_kind) == ("queued", 0, None, None)
+    assert (again.started_at, again.finished_at, again.options) == (None, None, options)
+    assert store.job(done.id).state is State.DONE
+    assert Counter(job.state for job in store.jobs(batch.id))[State.QUEUED] == 3
+    assert list(store.places()) == [queued.id, failed.id, cancelled.id]
+
+
+def test_a_file_of_unknown_kind_is_not_tried_again(store):
+    _, (job,) = add(store, kind=Kind.UNKNOWN, error="“0.xyz” is of a kind …")
+    assert store.requeue([job.id]) == 0 and store.job(job.id).state is State.FAILED
+
+
+def test_workspaces_are_leased_until_every_job_is_done(store):
+    _, (first, second) = add(store, 2)
+    other = Path("/data/temp/ws-2")
+    _, (third,) = add(store, workspace=other)
+
+    def finish(job_id: str) -> None:
+        assert store.finish(job_id, length=1, engine="e", model="m", note=None)
+
+    assert store.workspaces(leased=True) == {WORK, other}
+    for _ in range(3):
+        store.claim(Kind.AUDIO)
+    finish(third.id)
+    finish(first.id)
+    assert store.workspaces(leased=True) == {WORK}, "the second one runs"
+    store.fail(second.id, "x", transient=False)
+    assert store.workspaces(leased=True) == {WORK}, "a failed original stays for another try"
+    store.requeue([second.id])
+    assert store.workspaces(leased=True) == {WORK}
+    store.claim(Kind.AUDIO)
+    finish(second.id)
+    assert store.workspaces(leased=True) == set()
+    assert store.workspaces(leased=False) == {WORK, other}
+
+
+def test_batches_come_newest_first_with_their_counts(store):
+    old, _ = add(store, 2)
+    new, (job,) = add(store, 1)
+    store.cancel([job.id])
+    summaries = store.batches()
+    assert [summary.batch for summary in summaries] == [new, old]
+    assert summaries[0].counts == {State.CANCELLED: 1} and summaries[0].over
+    assert summaries[1].total == 2 and not summaries[1].over
+    assert summaries[1].first_name == "0.wav"
+    assert store.batches(limit=1, offset=1)[0].batch == old and store.count_batches() == 2
+    assert store.counts() == {(Kind.AUDIO, State.QUEUED): 2, (Kind.AUDIO, State.CANCELLED): 1}
+
+
+def test_what_is_not_there(store):
+    assert store.job("x") is None and store.batch("x") is None and store.jobs("x") == []
+    assert store.claim(Kind.AUDIO) is None and store.places() == {}
+    assert store.cancel(["x"]) == store.requeue(["x"]) == store.recover(1) == 0
+
+
+def test_progress_stays_between_none_and_all(store):
+    _, (job,) = add(store)
+    store.claim(Kind.AUDIO)
+    for given_, kept in ((-1.0, 0.0), (7.0, 1.0)):
+        store.set_progress(job.id, given_, "x")
+        assert store.job(job.id).progress == kept

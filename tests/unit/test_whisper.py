@@ -1,0 +1,85 @@
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.audio.engines.whisper import (
+    _OFFLINE_SHA256,
+    OFFLINE_MODEL,
+    load,
+    offline_weights,
+    verified,
+)
+from services.config import Settings
+from services.errors import ModelUnavailable
+from tests import media
+
+
+def plain(text: str) -> list[str]:
+    return re.sub(r"[^a-z ]", "", text.lower()).split()
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory):
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu")
+    said = []
+    engine = load(OFFLINE_MODEL, settings, lambda detail, share: said.append(detail))
+    assert said == ["checking the weights", "loading the model"]
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["agent-alreadyon.wav", "cannot-complete-as-dialed.wav"])
+def test_real_speech_word_for_word_with_times(whisper, name):
+    samples = media.at_16k(media.DATA / name)
+    (heard,) = whisper.transcribe([samples])
+    assert plain(heard.text) == plain(media.PROMPTS[name])
+    assert [word.text for word in heard.words] == heard.text.split()
+    assert heard.language == "en"
+    end = 0.0
+    for word in heard.words:
+        assert end - 0.01 <= word.start <= word.end <= samples.size / 16_000 + 0.1
+        assert 0 < word.confidence <= 1
+        end = word.end
+
+
+def test_each_clip_has_its_own_result_in_order(whisper):
+    names = ["conf-noempty.wav", "agent-newlocation.wav"]
+    clips = [media.at_16k(media.DATA / name) for name in names]
+    heard = whisper.transcribe([*clips, np.zeros(16_000, np.float32)])
+    assert [plain(one.text) for one in heard[:2]] == [plain(media.PROMPTS[n]) for n in names]
+    assert len(heard) == 3 and whisper.transcribe([]) == []
+
+
+def test_it_says_what_it_is(whisper):
+    assert re.fullmatch(r"faster-whisper \d+\.\d+\.\d+", whisper.name)
+    assert (whisper.model, whisper.device) == (OFFLINE_MODEL, "cpu")
+
+
+def test_altered_or_missing_weights_are_refused(tmp_path):
+    small = {name: sha for name, sha in _OFFLINE_SHA256.items() if name != "model.bin"}
+    copy = tmp_path / "weights"
+    copy.mkdir()
+    for name in small:
+        shutil.copy(offline_weights() / name, copy / name)
+    assert verified(copy, small) == copy
+    with pytest.raises(ModelUnavailable, match=r"model\.bin is missing or was altered"):
+        verified(copy, _OFFLINE_SHA256)
+    with (copy / "config.json").open("ab") as config:
+        config.write(b" ")
+    with pytest.raises(ModelUnavailable, match=r"config\.json is missing or was altered"):
+        verified(copy, small)
+
+
+def test_every_file_of_the_package_is_checked():
+    packaged = {path.name for path in Path(offline_weights()).iterdir() if path.is_file()}
+    assert set(_OFFLINE_SHA256) >= {n for n in packaged if n.endswith((".bin", ".json", ".txt"))}
+
+
+def test_a_model_that_cannot_be_had_names_itself_and_the_setting(settings):
+    with pytest.raises(
+        ModelUnavailable, match=r"“no-such/model” could not be loaded.*whisper_model"
+    ):
+        load("no-such/model", settings, lambda detail, share: None)
