@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import wave
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 from reportlab.pdfgen.canvas import Canvas
+
+from services.files.workspace import RELEASED
+from tests.browser.conftest import serving
 
 DATA = Path(__file__).parents[1] / "data"
 PROMPT = DATA / "agent-alreadyon.wav"
@@ -182,3 +186,25 @@ def test_a_name_is_shown_as_text(server, open_page, tmp_path):
     expect(page.get_by_text(SPOKEN)).to_be_visible()
     expect(page.locator("h1")).to_contain_text("<img src=x")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_uploads_are_kept_over_other_pages_and_marked_when_the_person_leaves(tmp_path, browser):
+    """`st.rerun()`, another page and a closed tab never remove what may still be needed."""
+    data = tmp_path / "data"
+    with serving(data) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.locator("input[type=file]").first.set_input_files([str(PROMPT)])
+        expect(page.get_by_role("button", name="Run 1 file")).to_be_visible()
+        (workspace,) = (data / "temp").glob("ws-*")
+        page.get_by_role("link", name="Batches").click()
+        expect(page.get_by_role("heading", name="Batches")).to_be_visible()
+        page.get_by_role("link", name="New batch").click()
+        expect(page.get_by_role("button", name="Run 1 file")).to_be_visible()
+        assert not (workspace / RELEASED).exists()
+        page.close()
+        deadline = time.monotonic() + 30
+        while not (workspace / RELEASED).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert len(list(workspace.glob("*.wav"))) == 1, "marked, not removed"
