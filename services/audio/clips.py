@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ class Clip:
         return self.samples.size / SAMPLE_RATE
 
 
-def clips(blocks: Iterable[Samples], longest: float) -> Iterator[Clip]:
+def clips(blocks: Iterable[Samples], longest: float) -> Generator[Clip, None, None]:
     """Cut decoded `blocks` into clips of at most `longest` seconds, at pauses where possible.
 
     Stretches without speech are left out, so that no model invents words for them. Memory

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.audio import SAMPLE_RATE
 from services.errors import UnreadableMedia
+from services.files.operations import open_to_read
 
 Samples = NDArray[np.float32]
 
@@ -181,6 +182,8 @@ def _opened(path: Path, name: str) -> Any:
 
     if path.stat().st_size == 0:
         raise UnreadableMedia(f"“{name}” is empty (0 bytes). Upload it again.")
+    # Waits while another program has the file, and tells a lock from damage.
+    open_to_read(path).close()
     try:
         # Tags are text in any encoding; they must not make the sound unreadable.
         return av.open(str(path), options=_OPEN, metadata_errors="replace")

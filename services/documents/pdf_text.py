@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pypdf import PdfReader, __version__
 
 from services.documents.document import OutlineEntry, Page
 from services.errors import PasswordNeeded, UnreadableDocument
+from services.files.operations import open_to_read
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,10 @@ class PdfFile:
         self.name = name
         if path.stat().st_size == 0:
             raise UnreadableDocument(f"“{name}” is empty (0 bytes). Upload it again.")
+        with open_to_read(path) as handle:
+            content = handle.read()
         try:
-            self._reader = PdfReader(path)
+            self._reader = PdfReader(BytesIO(content))
             locked = self._reader.is_encrypted and not self._reader.decrypt("")
             self.count = 0 if locked else len(self._reader.pages)
         # pypdf raises whatever the damage leads to: its own errors, TypeError, KeyError, …

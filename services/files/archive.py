@@ -34,16 +34,16 @@ def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
         return target
     operations.make_dir(parent)
     for stale in parent.glob(f"{PART}*"):  # of a server that was killed; only one runs here
-        operations.remove_tree(stale)
+        operations.discard(stale)
     part = parent / f"{PART}{os.urandom(6).hex()}"
     try:
         with tarfile.open(archive) as content:
             size = sum(member.size for member in content)
             Room(parent, reserve).require(size)
-            content.extractall(part, filter="data")
+            content.extractall(operations.extended(part, always=True), filter="data")
         operations.replace(part, target)
     except BaseException as error:
-        operations.remove_tree(part)
+        operations.discard(part)
         if isinstance(error, OSError):
             raise_if_full(error, target)
         raise

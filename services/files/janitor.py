@@ -14,6 +14,7 @@ from services.files import operations
 from services.files.temp import SCRATCH
 from services.files.workspace import (
     created_at,
+    is_remainder,
     is_workspace,
     released_at,
     remove_workspace,
@@ -125,12 +126,14 @@ class Janitor:
     def _workspaces(self) -> list[Path]:
         if not self.root.is_dir():
             return []
-        return [path for path in self.root.iterdir() if is_workspace(path)]
+        return [path for path in self.root.iterdir() if is_workspace(path) or is_remainder(path)]
 
     def _is_over(self, path: Path, submitted: set[Path], now: float) -> bool:
-        if path.resolve() in submitted:
+        if path in self.waiting or path.resolve() in submitted:
             return True
         try:
+            if not is_workspace(path):  # empty: all but the directory itself was removed
+                return now - path.stat().st_mtime > self._max_age
             released = released_at(path)
             if released is not None and now - released > GRACE:
                 return True

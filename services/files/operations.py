@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -16,6 +17,8 @@ from typing import Any, BinaryIO
 from services.errors import FileAccessError
 from services.files.retry import raise_if_full, retrying
 
+log = logging.getLogger(__name__)
+
 BLOCK = 1 << 20
 
 PART = ".part-"
@@ -25,13 +28,18 @@ _LONG = 240
 """Characters from which Windows needs a path in its extended form (MAX_PATH is 260)."""
 
 
-def extended(path: Path) -> Path:
+def extended(path: Path, always: bool = False) -> Path:
     """Return `path` so that Windows takes it at any length; elsewhere, `path` itself.
+
+    Args:
+        always: Also for a short path, because what lies below it may be longer.
 
     https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
     """
     text = str(path)
-    if sys.platform != "win32" or len(text) < _LONG or text.startswith("\\\\?\\"):
+    if sys.platform != "win32" or text.startswith("\\\\?\\"):
+        return path
+    if len(text) < _LONG and not always:
         return path
     if text.startswith("\\\\"):  # a share: \\server\share
         return Path("\\\\?\\UNC\\" + text[2:])
@@ -64,11 +72,17 @@ def unlink(path: Path) -> None:
     """Delete a file, also a read-only one; it may be gone already."""
 
     def remove() -> None:
+        found = extended(path)
         try:
-            extended(path).unlink(missing_ok=True)
+            found.unlink(missing_ok=True)
         except PermissionError:
-            _make_writable(extended(path))
-            extended(path).unlink(missing_ok=True)
+            mode = found.lstat().st_mode
+            _make_writable(found)
+            try:
+                found.unlink(missing_ok=True)
+            except OSError:
+                found.chmod(mode)  # held, and so it stays as it was
+                raise
 
     retrying(remove, path)
 
@@ -88,15 +102,16 @@ def remove_tree(path: Path) -> None:
         raise FileAccessError(f"“{path}” is a link to somewhere else and is left alone.")
 
     def remove() -> None:
-        with contextlib.suppress(FileNotFoundError):
-            # Windows keeps the long form for everything below.
-            shutil.rmtree(extended(path), onerror=_remove_read_only)
+        # At any length of its own: what lies below may be longer, and Windows keeps the form.
+        shutil.rmtree(extended(path, always=True), onerror=_remove_read_only)
 
     retrying(remove, path)
 
 
 def _remove_read_only(remove: Callable[[Any], Any], path: str, failure: Any) -> None:
     """Make what could not be removed writable, and try once more (called by rmtree)."""
+    if isinstance(failure[1], FileNotFoundError):
+        return  # somebody else was faster; the rest still has to go
     if not isinstance(failure[1], PermissionError):
         raise failure[1]
     # On Windows the file's own attribute forbids its deletion, elsewhere its directory's mode.
@@ -140,14 +155,14 @@ def atomic_writer(target: Path) -> Iterator[BinaryIO]:
             os.fsync(handle.fileno())
         except BaseException as error:
             handle.close()
-            unlink(part)
+            discard(part)
             if isinstance(error, OSError):
                 raise_if_full(error, target)
             raise
     try:
         replace(part, target)
     except BaseException:
-        unlink(part)
+        discard(part)
         raise
 
 
@@ -173,17 +188,27 @@ def link_or_copy(source: Path, target: Path, only_owner: bool = False) -> None:
     make_dir(target.parent)
     if target.exists() and target.samefile(source):
         return
-    part = target.with_name(f"{PART}{os.urandom(6).hex()}.tmp")
     try:
         if only_owner and source.stat().st_nlink > 1:
             raise OSError("the file has other names")
-        os.link(extended(source), extended(part))
-    except OSError:  # or another drive, or a file system without links
+        # Straight to its place: a link is whole at once, and Windows would refuse to rename it
+        # while another program has the source open.
+        os.link(extended(source), extended(target))
+    except OSError:  # or something is there, another drive, a file system without links
         with open_to_read(source) as reader, atomic_writer(target) as writer:
             shutil.copyfileobj(reader, writer, BLOCK)
-        return
+
+
+def discard(path: Path) -> None:
+    """Remove what an interrupted write left, if that is possible now.
+
+    It never raises: it must not hide the error that interrupted the write, nor stop the work
+    that comes after it.
+    """
     try:
-        replace(part, target)
-    except BaseException:
-        unlink(part)
-        raise
+        if path.is_dir() and not is_link(path):
+            remove_tree(path)
+        else:
+            unlink(path)
+    except (FileAccessError, OSError) as error:
+        log.warning("%s cannot be removed yet: %s", path, error)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,8 @@ class Workspace:
     def create(cls, room: Room) -> Workspace:
         """Make a new, empty workspace under `room.root`, marked as ours."""
         operations.make_dir(room.root)
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=room.root)).absolute()
+        path = (room.root / f"{PREFIX}{os.urandom(6).hex()}").absolute()
+        operations.extended(path).mkdir(mode=0o700)
         operations.write_atomic(path / MARKER, json.dumps({"created": time.time()}))
         return cls(path, room)
 
@@ -88,17 +89,18 @@ class Workspace:
         return self._place(incoming, name, digest.hexdigest(), length)
 
     def add_path(self, source: Path) -> StoredFile:
-        """Take the file at `source` in: as a hard link where possible, else as a copy.
+        """Take the file at `source` in: as a hard link where that does no harm, else as a copy.
 
         Whoever reads a linked file later asks `is_unchanged` first: its owner may have written
         into it. A read-only file is copied, because to remove a link to it would make it
-        writable.
+        writable. On Windows every file is copied: locks belong to the file and not to its name,
+        so a job that reads a link would lock its owner out, and its owner the janitor.
         """
         found = source.stat()
-        if found.st_mode & stat.S_IWUSR:
+        if sys.platform != "win32" and found.st_mode & stat.S_IWUSR:
             incoming = self._incoming()
             try:
-                os.link(operations.extended(source), operations.extended(incoming))
+                os.link(source, incoming)
             except OSError:
                 pass  # another drive, or a file system without links
             else:
@@ -163,4 +165,14 @@ def created_at(path: Path) -> float:
 def is_workspace(path: Path) -> bool:
     """Whether `path` is a directory that `Workspace.create` made."""
     named = path.name.startswith(PREFIX) and not operations.is_link(path)
-    return named and (path / MARKER).is_file()
+    return named and operations.extended(path / MARKER).is_file()
+
+
+def is_remainder(path: Path) -> bool:
+    """Whether `path` is what is left of a workspace that was held at its very end: it is empty.
+
+    Its marker is gone by then. A workspace that is just being made looks the same, so only an
+    old one may be removed.
+    """
+    named = path.name.startswith(PREFIX) and not operations.is_link(path)
+    return named and path.is_dir() and not any(path.iterdir())

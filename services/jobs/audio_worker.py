@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 
@@ -38,7 +38,7 @@ class Recording:
 
     job: Job
     decoder: Decoder
-    clips: Iterator[Clip]
+    clips: Generator[Clip, None, None]
     heard: list[tuple[Clip, Hypothesis]] = field(default_factory=list)
     cut_seconds: float = 0.0
     """Length of the clips that were cut so far, in seconds."""
@@ -177,11 +177,16 @@ class _Run:
             return False
         if self._claims.progress(job, recording.progress, stage):
             return True
-        self._dropped.add(job.id)
+        self._drop(recording)
         return False
 
-    def _fail(self, recording: Recording, error: Exception) -> None:
+    def _drop(self, recording: Recording) -> None:
+        """Work on it no more, and close its file."""
         self._dropped.add(recording.job.id)
+        recording.clips.close()
+
+    def _fail(self, recording: Recording, error: Exception) -> None:
+        self._drop(recording)
         self._claims.failed(recording.job, error)
 
     def _finish_if_complete(self, recording: Recording) -> None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.documents.process import DocumentProcess
-from services.errors import ScriptoriumError, UnreadableMedia, UnsupportedFile, WorkerDied
+from services.errors import (
+    ScriptoriumError,
+    TransientError,
+    UnreadableMedia,
+    UnsupportedFile,
+    WorkerDied,
+)
+from services.files.operations import open_to_read
 from services.jobs.models import Kind
 
 MEDIA_SUFFIXES = frozenset(
@@ -68,6 +75,9 @@ class Inspector:
             if kind is Kind.DOCUMENT:
                 return Inspection(kind, self._pages(path, name))
             return self._media(path, name, kind)
+        except TransientError:
+            # Its job tries again; the name has to do until then.
+            return Inspection(kind if kind is not Kind.UNKNOWN else _kind_by_name(name))
         except ScriptoriumError as error:
             return Inspection(kind, problem=str(error))
         except OSError as error:
@@ -100,10 +110,14 @@ class Inspector:
 
 def _kind(path: Path, name: str) -> Kind:
     """Return the kind by content, then by name."""
-    with path.open("rb") as handle:
+    with open_to_read(path) as handle:
         head = handle.read(1024)
-    suffix = Path(name).suffix.lower()
     # PDF readers accept up to a kilobyte before the header.
-    if b"%PDF-" in head or suffix == ".pdf":
+    return Kind.DOCUMENT if b"%PDF-" in head else _kind_by_name(name)
+
+
+def _kind_by_name(name: str) -> Kind:
+    suffix = Path(name).suffix.lower()
+    if suffix == ".pdf":
         return Kind.DOCUMENT
     return Kind.AUDIO if suffix in MEDIA_SUFFIXES else Kind.UNKNOWN

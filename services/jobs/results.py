@@ -26,8 +26,10 @@ class Results:
         """
         directory = operations.make_dir(self.root / job.id)
         for stale in directory.glob(f"{operations.PART}*"):  # of a server that was killed
-            operations.unlink(stale)
-        operations.link_or_copy(job.path, self._original(job), only_owner=True)
+            operations.discard(stale)
+        original = self._original(job)
+        if not original.exists():  # one that is there, of an earlier try, is whole
+            operations.link_or_copy(job.path, original, only_owner=True)
         text = json.dumps(result.as_dict(), ensure_ascii=False)
         operations.write_atomic(self._file(job.id), text)
 
