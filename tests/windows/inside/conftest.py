@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
@@ -133,8 +132,3 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 def parts_left(directory: Path) -> list[str]:
     """Return the names of unfinished files: what a failed write must not leave behind."""
     return [path.name for path in directory.rglob(".part-*")]
-
-
-def under_wine() -> bool:
-    """Whether this Windows is Wine, for the little that it cannot do."""
-    return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")

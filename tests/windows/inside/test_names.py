@@ -14,7 +14,6 @@ from services.files import archive, operations
 from services.files.disk import Room
 from services.files.names import clean_name
 from services.files.workspace import Workspace, is_workspace
-from tests.windows.inside.conftest import under_wine
 
 NAMES = [
     "con",
@@ -140,7 +139,7 @@ def test_a_workspace_at_a_long_path(deep: Path) -> None:
     assert is_workspace(workspace.path)
 
 
-@pytest.mark.skipif(under_wine(), reason="Wine 8 makes no junctions")
+@pytest.mark.real_windows  # Wine 8 makes no junctions
 def test_a_junction_is_never_followed(tmp_path: Path) -> None:
     import _winapi
 

@@ -8,7 +8,6 @@ import pytest
 from filelock import FileLock, Timeout
 
 from services.files.holders import holders
-from tests.windows.inside.conftest import under_wine
 from tests.windows.inside.holder import Holder
 from tests.windows.inside.programs import running
 
@@ -34,7 +33,7 @@ def test_a_second_server_is_refused_until_the_first_is_gone(tmp_path: Path) -> N
             pass
 
 
-@pytest.mark.skipif(under_wine(), reason="Wine 8's Restart Manager knows no processes")
+@pytest.mark.real_windows  # Wine 8's Restart Manager knows no processes
 def test_the_program_that_holds_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "talk.wav"
     path.write_bytes(b"x")
