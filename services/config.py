@@ -108,6 +108,20 @@ class Settings(BaseSettings):
         # ours may depend on it.
         return None if path is None else path.expanduser().absolute()
 
+    @field_validator("nemo_model", "whisper_model", mode="after")
+    @classmethod
+    def _absolute_model(cls, model: str | None) -> str | None:
+        # A name on the hub is not a path, unless something lies there.
+        return str(Path(model).absolute()) if model and Path(model).exists() else model
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _absolute_database(cls, url: str | None) -> str | None:
+        scheme, found, path = (url or "").partition(":///")
+        if scheme.startswith("sqlite") and found and path and not path.startswith(":"):
+            return f"{scheme}:///{Path(path).absolute().as_posix()}"
+        return url
+
     @field_validator("retry_waits", "transcription_waits", mode="after")
     @classmethod
     def _not_negative(cls, waits: tuple[float, ...]) -> tuple[float, ...]:
@@ -162,7 +176,9 @@ def load_settings(**values: Any) -> Settings:
     """
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     known |= {f"{PREFIX}DATA", f"{PREFIX}CONFIG"}
-    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    unknown = sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
     if unknown:
         raise SettingsError(
             f"Scriptorium cannot start: the environment sets {', '.join(unknown)}, "

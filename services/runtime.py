@@ -47,13 +47,20 @@ class Runtime(Front):
 
     def start(self) -> Self:
         """Start the lanes and the janitor."""
-        settings = self.settings
         self._acquire()
         try:
-            super().__init__(settings)
+            self._build()
         except BaseException:
             self._release()
             raise
+        self._janitor.start()
+        for lane in self._lanes:
+            lane.start()
+        return self
+
+    def _build(self) -> None:
+        settings = self.settings
+        super().__init__(settings)
         if warning := use_temp_root(settings.temp_root):
             log.warning(warning)
         if freed := self._store.recover(settings.attempts):
@@ -71,10 +78,6 @@ class Runtime(Front):
             for number in range(1, settings.document_workers + 1)
         ]
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
-        self._janitor.start()
-        for lane in self._lanes:
-            lane.start()
-        return self
 
     def stop(self) -> None:
         """Put back what runs, stop every thread and process, and free the data directory."""

@@ -40,6 +40,8 @@ class PdfFile:
             self._reader = PdfReader(BytesIO(content))
             locked = self._reader.is_encrypted and not self._reader.decrypt("")
             self.count = 0 if locked else len(self._reader.pages)
+        except MemoryError:
+            raise
         # pypdf raises whatever the damage leads to: its own errors, TypeError, KeyError, …
         except Exception as error:
             log.info("%s cannot be opened", path, exc_info=True)
@@ -92,6 +94,8 @@ class PdfFile:
         for number in range(first, self.count + 1):
             try:
                 yield Page(number, _text(self._reader.pages[number - 1].extract_text()))
+            except MemoryError:
+                raise
             except Exception as error:
                 log.info("page %d of %s", number, self.name, exc_info=True)
                 reason = str(error) or type(error).__name__
@@ -102,6 +106,8 @@ def _attempt(read: Any) -> Any:
     """Return what `read` gives, or None where the damage of a file makes it fail."""
     try:
         return read()
+    except MemoryError:
+        raise
     except Exception:
         log.debug("a part of the file cannot be read", exc_info=True)
         return None

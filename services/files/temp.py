@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from services.errors import SettingsError
+
 SCRATCH = "scratch"
 
 
@@ -15,11 +17,20 @@ def use_temp_root(root: Path) -> str | None:
     Call it before importing anything that may ask for the temporary directory, because
     `tempfile` remembers its first answer.
 
+    Raises:
+        SettingsError: the directory cannot be made.
+
     Returns:
         None, or the sentence to warn with when Python still uses another directory.
     """
     scratch = root / SCRATCH
-    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"Scriptorium cannot start: {scratch} cannot be made ({error.strerror}). Set "
+            "SCRIPTORIUM_DATA, or SCRIPTORIUM_TEMP_DIR, to a directory that can be written."
+        ) from error
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ[variable] = str(scratch)
     tempfile.tempdir = str(scratch)

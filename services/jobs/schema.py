@@ -72,13 +72,13 @@ class JobRow(Base):
 
 
 class TurnRow(Base):
-    """When an owner last got a job of a kind: whoever waited longest comes next."""
+    """An owner's last turn to get a job of a kind: whoever waited longest comes next."""
 
     __tablename__ = "turns"
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     owner: Mapped[str] = mapped_column(String(200), primary_key=True)
-    at: Mapped[float] = mapped_column(Float)
+    number: Mapped[int] = mapped_column(Integer)
 
 
 def to_batch(row: BatchRow) -> Batch:

@@ -151,7 +151,7 @@ class JobStore:
         """Return each queued job's place in its queue, by id; 1 is next."""
         places: dict[str, int] = {}
         with self._reader() as session:
-            turns = {(t.kind, t.owner): t.at for t in session.scalars(select(TurnRow))}
+            turns = {(t.kind, t.owner): t.number for t in session.scalars(select(TurnRow))}
             waiting: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
             for job_id, kind, owner in session.execute(
                 select(JobRow.id, JobRow.kind, JobRow.owner)
@@ -160,7 +160,7 @@ class JobStore:
             ):
                 waiting[kind][owner].append(job_id)
         for kind, by_owner in waiting.items():
-            owners = sorted(by_owner, key=lambda owner: (turns.get((kind, owner), 0.0), owner))
+            owners = sorted(by_owner, key=lambda owner: (turns.get((kind, owner), 0), owner))
             rounds = max(len(ids) for ids in by_owner.values())
             order = (
                 by_owner[owner][turn]
@@ -195,12 +195,12 @@ class JobStore:
         with self._writer.begin() as session:
             waiting = select(JobRow.owner).where(JobRow.kind == kind, JobRow.state == State.QUEUED)
             owners = list(session.scalars(waiting.distinct()))
-            turns: dict[str, float] = dict(
-                session.execute(select(TurnRow.owner, TurnRow.at).where(TurnRow.kind == kind))
+            turns: dict[str, int] = dict(
+                session.execute(select(TurnRow.owner, TurnRow.number).where(TurnRow.kind == kind))
                 .tuples()
                 .all()
             )
-            for owner in sorted(owners, key=lambda owner: (turns.get(owner, 0.0), owner)):
+            for owner in sorted(owners, key=lambda owner: (turns.get(owner, 0), owner)):
                 candidate = session.execute(
                     select(JobRow.id, JobRow.options)
                     .where(JobRow.kind == kind, JobRow.state == State.QUEUED, JobRow.owner == owner)
@@ -230,7 +230,9 @@ class JobStore:
                     .returning(JobRow.__table__)
                 ).one_or_none()
                 if row is not None:
-                    session.merge(TurnRow(kind=kind, owner=owner, at=now))
+                    # A count and not a time: clocks stand still between two quick claims.
+                    turn = max(turns.values(), default=0) + 1
+                    session.merge(TurnRow(kind=kind, owner=owner, number=turn))
                     return to_job(row)
         return None
 

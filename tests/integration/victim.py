@@ -16,10 +16,12 @@ def main() -> None:
     data, *files = sys.argv[1:]
     settings = Settings(data_dir=Path(data), engine="whisper", attempts=20, device="cpu")
     with Runtime(settings) as runtime:
+        print("up", flush=True)
         if files:
             runtime.submit([Path(file) for file in files])
         for summary in runtime.batches():
             runtime.wait(summary.batch.id, timeout=120)
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

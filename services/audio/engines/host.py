@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, replace
 
 from services.audio import checkpoints
@@ -13,6 +14,9 @@ from services.config import Settings
 from services.errors import ModelUnavailable
 
 log = logging.getLogger(__name__)
+
+OFFLINE_SECONDS = 600.0
+"""Time after a download that broke before NeMo is tried again."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class EngineHost:
     def __init__(self, settings: Settings, hub: Hub) -> None:
         self._settings = settings
         self._hub = hub
+        self._offline_until = 0.0
         self._engine: Engine | None = None
         self._loaded: tuple[Choice, str] | None = None
         self.status = EngineStatus()
@@ -92,7 +97,9 @@ class EngineHost:
         whisper = Choice("whisper", settings.whisper_model or OFFLINE_MODEL)
         if engine == "whisper":
             return Choice("whisper", model) if model else whisper
-        if checkpoints.find(settings.nemo_model) is not None:
+        if time.monotonic() < self._offline_until:
+            return replace(whisper, offline=True)
+        if checkpoints.find(nemo.model) is not None:
             return nemo
         answer = self._hub.has_model(wait)
         if answer is None:
@@ -114,7 +121,10 @@ class EngineHost:
                 raise
             # The hub answered, but the download broke: what is offline still works.
             log.exception("falling back to the offline model")
-            return self._load(Choice("whisper", OFFLINE_MODEL, offline=True), nemo_input)
+            self._offline_until = time.monotonic() + OFFLINE_SECONDS
+            fallback = self.choose(engine, model)
+            assert fallback is not None
+            return self._load(fallback, nemo_input)
 
     def close(self) -> None:
         """Free the model."""

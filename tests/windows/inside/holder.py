@@ -80,7 +80,7 @@ def main(path: str, mode: str) -> None:
         held = open_handle(path, SHARE_NONE if mode == "alone" else SHARE_ALL)
         if mode == "delete":
             os.unlink(path)  # noqa: PTH108
-    print("open", flush=True)  # noqa: T201
+    print("open", flush=True)
     order = sys.stdin.readline().split()
     if order:
         time.sleep(float(order[1]))

@@ -76,4 +76,4 @@ def _hold(path: Path, chance: random.Random) -> bool:
 
 
 if __name__ == "__main__":
-    print(main(int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))  # noqa: T201
+    print(main(int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))
