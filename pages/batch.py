@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,8 @@ def status(job: Job, places: dict[str, int], engine: EngineStatus) -> tuple[str,
     """Return what a job's row says on the right, and its tone."""
     if job.state is State.QUEUED:
         place = places.get(job.id)
+        if job.not_before > time.time():
+            return f"tried again at {datetime.fromtimestamp(job.not_before):%H:%M:%S}", ""
         return ("next in the queue" if place == 1 else f"queued, place {place}"), ""
     if job.state is State.RUNNING:
         if job.stage == "waiting for the model" and engine.state == "loading":
@@ -55,7 +58,7 @@ def job_row(job: Job, places: dict[str, int], engine: EngineStatus) -> dict[str,
         tone=tone,
         share=job.progress if job.state is State.RUNNING else None,
         problem=job.error or "",
-        opens=job.state is State.DONE,
+        opens=True,
         actions=actions,
     )
 

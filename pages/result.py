@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from datetime import datetime
 
 import streamlit as st
 
@@ -10,7 +11,7 @@ from pages import components, context
 from services import exports
 from services.audio.transcript import Transcript
 from services.documents.document import Document
-from services.jobs.models import Job
+from services.jobs.models import Event, Job, Kind, State
 
 VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 
@@ -80,23 +81,61 @@ def about(document: Document) -> None:
             )
 
 
+def show_progress(job_id: str) -> None:
+    """Show how far a job is; when it ends, run the whole page again, which shows its result."""
+    job = runtime.job(job_id)
+    if job is None or job.state.over:
+        st.rerun()
+    else:
+        st.progress(job.progress, job.stage.capitalize() or "Waiting for its turn")
+
+
+def show_history(events: list[Event]) -> None:
+    """Show what happened to the file, and when."""
+    with st.expander("History", icon=":material/history:"):
+        st.table(
+            {
+                "When": [f"{datetime.fromtimestamp(e.at):%d %b, %H:%M:%S}" for e in events],
+                "State": [str(e.state) for e in events],
+                "Attempt": [str(e.attempt or "") for e in events],
+                "Why": [e.reason or "" for e in events],
+            },
+            border="horizontal",
+            hide_index=True,
+        )
+
+
 job = runtime.job(st.query_params.get("job", ""))
-result = runtime.result(job.id) if job else None
-if job is None or result is None:
+if job is None:
     st.title("Result")
     context.empty(
         "search_off",
         "There is no such result",
-        "Its file is still being processed, failed, or was deleted.",
+        "Its address is incomplete, or it was deleted.",
         context.BATCHES,
         "All batches",
     )
     st.stop()
 
+events = runtime.history(job.id)
+result = runtime.result(job.id)
 st.page_link(
     context.BATCH, label="Batch", icon=":material/arrow_back:", query_params={"batch": job.batch_id}
 )
 st.title(job.name)
+if result is None:
+    st.caption(f"{context.size(job.size)} · {job.state}")
+    if job.error:
+        st.error(job.error, icon=":material/error:")
+    if not job.state.over:
+        st.fragment(show_progress, run_every="1.5s")(job.id)
+    again = job.state in (State.FAILED, State.CANCELLED) and job.kind is not Kind.UNKNOWN
+    if again and st.button("Try again", icon=":material/replay:", type="primary"):
+        runtime.retry_job(job.id)
+        st.switch_page(context.BATCH, query_params={"batch": job.batch_id})
+    show_history(events)
+    st.stop()
+
 facts = [context.length(job.kind, job.length), job.engine, job.model]
 facts.append(f"took {context.duration(job.seconds or 0)}")
 st.caption(" · ".join(fact for fact in facts if fact))
@@ -110,3 +149,4 @@ st.space("small")
 context.download_links(
     {format.upper(): f"/files/{job.id}/result.{format}" for format in exports.formats(result)}
 )
+show_history(events)

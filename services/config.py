@@ -84,7 +84,10 @@ class Settings(BaseSettings):
     """Seconds that one page of a document may take."""
 
     attempts: int = Field(3, ge=1, le=20)
-    """Server crashes while it runs after which a job fails instead of being tried again."""
+    """Server crashes in a row, each while a job ran, after which it runs alone."""
+
+    job_retry_waits: tuple[float, ...] = (10.0, 60.0, 300.0)
+    """Pauses before a job that failed for a passing reason is tried again by itself, in seconds."""
 
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""
@@ -122,7 +125,7 @@ class Settings(BaseSettings):
             return f"{scheme}:///{Path(path).absolute().as_posix()}"
         return url
 
-    @field_validator("retry_waits", "transcription_waits", mode="after")
+    @field_validator("retry_waits", "transcription_waits", "job_retry_waits", mode="after")
     @classmethod
     def _not_negative(cls, waits: tuple[float, ...]) -> tuple[float, ...]:
         if any(wait < 0 for wait in waits):

@@ -17,7 +17,7 @@ from services.files.retry import set_retry_waits
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.estimate import Estimate, estimate
 from services.jobs.inspect import Inspection, Inspector
-from services.jobs.models import Batch, BatchSummary, Job, Kind, NewJob, Options, State
+from services.jobs.models import Batch, BatchSummary, Event, Job, Kind, NewJob, Options, State
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
 
@@ -37,7 +37,11 @@ class Front:
         self._temp_room = Room(
             settings.temp_root, settings.disk_reserve, int(limit * 1e9) if limit else None
         )
-        self._store = JobStore(settings.store_url)
+        self._store = JobStore(
+            settings.store_url,
+            crash_limit=settings.attempts,
+            retry_waits=settings.job_retry_waits,
+        )
         self._results = Results(settings.results_dir)
         # Rendering and inspecting have processes of their own: neither waits for a long read.
         memory, patience = settings.document_memory_mb, settings.page_timeout
@@ -133,6 +137,10 @@ class Front:
     def job(self, job_id: str) -> Job | None:
         """Return a job, or None."""
         return self._store.job(job_id)
+
+    def history(self, job_id: str) -> list[Event]:
+        """Return the changes of a job's state, the first one first."""
+        return self._store.history(job_id)
 
     def places(self) -> dict[str, int]:
         """Return each queued job's place in its queue, by id; 1 is next."""

@@ -63,7 +63,7 @@ class Runtime(Front):
         super().__init__(settings)
         if warning := use_temp_root(settings.temp_root):
             log.warning(warning)
-        if freed := self._store.recover(settings.attempts):
+        if freed := self._store.recover():
             log.info("%d jobs of the last run were taken up again", freed)
         self._host = EngineHost(settings, Hub(settings.nemo_model, settings.hub_timeout))
         self._janitor = Janitor(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +38,20 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
     monkeypatch.setenv(f"{PREFIX}CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def temp_as_before() -> Iterator[None]:
+    """A runtime points the whole process at its temporary files, which are gone afterwards."""
+    names = ("TMPDIR", "TEMP", "TMP")
+    before, remembered = {name: os.environ.get(name) for name in names}, tempfile.tempdir
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    tempfile.tempdir = remembered
 
 
 @pytest.fixture

@@ -71,8 +71,10 @@ class NewJob:
 class Job:
     """One file on its way to a result, as the store knew it when asked.
 
-    Times are seconds since the epoch; `progress` runs from 0 to 1; `length` is in seconds for
-    audio and in pages for documents; `error_kind` is `transient` or `permanent`.
+    Times are seconds since the epoch. `length` is in seconds for audio and in pages for documents;
+    `progress` runs from 0 to 1; `attempts` counts how often it was begun, `crashes` how often in a
+    row the server stopped while it ran; a queued job is not begun before `not_before`;
+    `error_kind` is `transient` or `permanent`.
     """
 
     id: str
@@ -88,6 +90,8 @@ class Job:
     stage: str
     progress: float
     attempts: int
+    crashes: int
+    not_before: float
     error: str | None
     error_kind: str | None
     note: str | None
@@ -104,6 +108,16 @@ class Job:
         if self.started_at is None or self.finished_at is None:
             return None
         return self.finished_at - self.started_at
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of a job's state: when, to which, at which attempt, and why where that is known."""
+
+    at: float
+    state: State
+    attempt: int
+    reason: str | None
 
 
 @dataclass(frozen=True)

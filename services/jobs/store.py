@@ -1,20 +1,20 @@
-"""The job store: the truth about batches and jobs, in SQL."""
+"""The job store: every change of the truth about batches and jobs."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy import case, func, select, update
+from sqlalchemy.orm import Session
 
-from services.jobs.connection import changed_rows, connect
-from services.jobs.models import Batch, BatchSummary, Job, Kind, NewJob, Options, State
-from services.jobs.schema import Base, BatchRow, JobRow, TurnRow, to_batch, to_job
+from services.jobs.connection import changed_rows
+from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
+from services.jobs.reading import StoreReader
+from services.jobs.schema import BatchRow, EventRow, JobRow, TurnRow, to_batch, to_job
 
 
 def new_id() -> str:
@@ -22,27 +22,34 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-class JobStore:
-    """Batches and jobs, and every change of their states.
+_QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0}
+
+
+class JobStore(StoreReader):
+    """Batches and jobs, and every change of their states, each with its line in the history.
 
     Each method is one transaction and may be called from any thread.
 
     Args:
-        url: SQLAlchemy URL. SQLite runs in WAL mode with full synchronisation, so that a batch
-            that was accepted survives a power cut.
+        url: SQLAlchemy URL.
         clock: Returns the time in seconds since the epoch.
+        crash_limit: Stops of the server in a row, each while a job ran, from which on that job
+            runs alone; if it brings the server down once more, it has failed.
+        retry_waits: Pauses after which a job that failed for a passing reason is tried again, in
+            seconds; their number is the number of tries.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] = time.time,
+        crash_limit: int = 3,
+        retry_waits: Sequence[float] = (),
+    ) -> None:
+        super().__init__(url)
         self._clock = clock
-        self._engines = [connect(url, writes=False), connect(url, writes=True)]
-        self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
-        Base.metadata.create_all(self._engines[1])
-
-    def close(self) -> None:
-        """Close every connection."""
-        for engine in self._engines:
-            engine.dispose()
+        self._crash_limit = crash_limit
+        self._retry_waits = tuple(retry_waits)
 
     # --- submitting -------------------------------------------------------------------
 
@@ -61,7 +68,7 @@ class JobStore:
         with self._writer.begin() as session:
             session.add(row)
             session.flush()
-            session.add_all(
+            rows = [
                 JobRow(
                     id=new_id(),
                     batch_id=row.id,
@@ -82,107 +89,14 @@ class JobStore:
                     finished_at=now if job.error else None,
                 )
                 for position, job in enumerate(jobs)
+            ]
+            session.add_all(rows)
+            session.flush()
+            session.add_all(
+                EventRow(job_id=job.id, at=now, state=job.state, attempt=0, reason=job.error)
+                for job in rows
             )
             return to_batch(row)
-
-    # --- reading ----------------------------------------------------------------------
-
-    def batch(self, batch_id: str) -> Batch | None:
-        """Return a batch, or None."""
-        with self._reader() as session:
-            row = session.get(BatchRow, batch_id)
-            return to_batch(row) if row else None
-
-    def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
-        """Return the newest batches first, with the states of their jobs."""
-        with self._reader() as session:
-            rows = session.scalars(
-                select(BatchRow).order_by(BatchRow.created_at.desc()).limit(limit).offset(offset)
-            ).all()
-            ids = [row.id for row in rows]
-            counts: dict[str, dict[State, int]] = defaultdict(dict)
-            for batch_id, state, count in session.execute(
-                select(JobRow.batch_id, JobRow.state, func.count())
-                .where(JobRow.batch_id.in_(ids))
-                .group_by(JobRow.batch_id, JobRow.state)
-            ):
-                counts[batch_id][State(state)] = count
-            names = dict(
-                session.execute(
-                    select(JobRow.batch_id, JobRow.name).where(
-                        JobRow.batch_id.in_(ids), JobRow.position == 0
-                    )
-                )
-                .tuples()
-                .all()
-            )
-            return [BatchSummary(to_batch(r), names.get(r.id, ""), counts[r.id]) for r in rows]
-
-    def count_batches(self) -> int:
-        """Return the number of batches."""
-        with self._reader() as session:
-            return session.scalar(select(func.count()).select_from(BatchRow)) or 0
-
-    def jobs(self, batch_id: str) -> list[Job]:
-        """Return a batch's jobs in the order of their submission."""
-        with self._reader() as session:
-            rows = session.execute(
-                select(JobRow.__table__)
-                .where(JobRow.batch_id == batch_id)
-                .order_by(JobRow.position)
-            )
-            return [to_job(row) for row in rows]
-
-    def job(self, job_id: str) -> Job | None:
-        """Return a job, or None."""
-        with self._reader() as session:
-            row = session.execute(select(JobRow.__table__).where(JobRow.id == job_id)).one_or_none()
-            return to_job(row) if row else None
-
-    def counts(self) -> dict[tuple[Kind, State], int]:
-        """Return the number of jobs of each kind in each state."""
-        with self._reader() as session:
-            rows = session.execute(
-                select(JobRow.kind, JobRow.state, func.count()).group_by(JobRow.kind, JobRow.state)
-            )
-            return {(Kind(kind), State(state)): count for kind, state, count in rows}
-
-    def places(self) -> dict[str, int]:
-        """Return each queued job's place in its queue, by id; 1 is next."""
-        places: dict[str, int] = {}
-        with self._reader() as session:
-            turns = {(t.kind, t.owner): t.number for t in session.scalars(select(TurnRow))}
-            waiting: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-            for job_id, kind, owner in session.execute(
-                select(JobRow.id, JobRow.kind, JobRow.owner)
-                .where(JobRow.state == State.QUEUED)
-                .order_by(JobRow.queued_at, JobRow.position)
-            ):
-                waiting[kind][owner].append(job_id)
-        for kind, by_owner in waiting.items():
-            owners = sorted(by_owner, key=lambda owner: (turns.get((kind, owner), 0), owner))
-            rounds = max(len(ids) for ids in by_owner.values())
-            order = (
-                by_owner[owner][turn]
-                for turn in range(rounds)
-                for owner in owners
-                if turn < len(by_owner[owner])
-            )
-            places.update((job_id, place) for place, job_id in enumerate(order, start=1))
-        return places
-
-    def workspaces(self, leased: bool) -> set[Path]:
-        """Return the workspaces of all batches, or only those that a job still needs.
-
-        All jobs but finished ones need theirs: the original of one that failed or was cancelled
-        stays for another try.
-        """
-        query = select(BatchRow.workspace).distinct()
-        if leased:
-            needing = select(JobRow.batch_id).where(JobRow.state != State.DONE)
-            query = query.where(BatchRow.id.in_(needing))
-        with self._reader() as session:
-            return {Path(workspace) for workspace in session.scalars(query)}
 
     # --- running ----------------------------------------------------------------------
 
@@ -190,11 +104,22 @@ class JobStore:
         """Take the next queued job of `kind` and mark it running, or return None.
 
         Owners take turns; within an owner the oldest job comes first. With `options`, only a
-        job that carries exactly these is taken. No two callers get the same job.
+        job that carries exactly these is taken. No two callers get the same job. One during which
+        the server stopped too often waits until nothing else runs, and then runs alone.
         """
+        suspect = JobRow.crashes >= self._crash_limit
+        now = self._clock()
         with self._writer.begin() as session:
-            waiting = select(JobRow.owner).where(JobRow.kind == kind, JobRow.state == State.QUEUED)
-            owners = list(session.scalars(waiting.distinct()))
+            running = select(func.count(), func.sum(case((suspect, 1), else_=0))).where(
+                JobRow.state == State.RUNNING
+            )
+            others, suspects = session.execute(running).one()
+            if suspects:
+                return None
+            ready = [JobRow.kind == kind, JobRow.state == State.QUEUED, JobRow.not_before <= now]
+            if others:
+                ready.append(~suspect)
+            owners = list(session.scalars(select(JobRow.owner).where(*ready).distinct()))
             turns: dict[str, int] = dict(
                 session.execute(select(TurnRow.owner, TurnRow.number).where(TurnRow.kind == kind))
                 .tuples()
@@ -203,8 +128,8 @@ class JobStore:
             for owner in sorted(owners, key=lambda owner: (turns.get(owner, 0), owner)):
                 candidate = session.execute(
                     select(JobRow.id, JobRow.options)
-                    .where(JobRow.kind == kind, JobRow.state == State.QUEUED, JobRow.owner == owner)
-                    .order_by(JobRow.queued_at, JobRow.position)
+                    .where(*ready, JobRow.owner == owner)
+                    .order_by(suspect, JobRow.queued_at, JobRow.position)
                     .limit(1)
                     .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer
                 ).one_or_none()
@@ -212,7 +137,6 @@ class JobStore:
                     continue
                 if options is not None and Options.from_dict(candidate.options) != options:
                     continue
-                now = self._clock()
                 row = session.execute(
                     update(JobRow)
                     .where(JobRow.id == candidate.id, JobRow.state == State.QUEUED)
@@ -230,6 +154,7 @@ class JobStore:
                     .returning(JobRow.__table__)
                 ).one_or_none()
                 if row is not None:
+                    self._record(session, [(row.id, row.attempts)], State.RUNNING, now=now)
                     # A count and not a time: clocks stand still between two quick claims.
                     turn = max(turns.values(), default=0) + 1
                     session.merge(TurnRow(kind=kind, owner=owner, number=turn))
@@ -256,20 +181,44 @@ class JobStore:
         self, job_id: str, *, length: float, engine: str, model: str, note: str | None
     ) -> bool:
         """Mark a running job done. Its result must be on disk already."""
-        return self._end(
-            job_id,
-            State.DONE,
-            progress=1.0,
-            length=length,
-            engine=engine,
-            model=model,
-            note=note,
-        )
+        with self._writer.begin() as session:
+            return self._end(
+                session,
+                job_id,
+                State.DONE,
+                progress=1.0,
+                length=length,
+                engine=engine,
+                model=model,
+                note=note,
+            )
 
     def fail(self, job_id: str, error: str, *, transient: bool) -> bool:
-        """Mark a running job failed, with the sentence that tells a person why."""
+        """Mark a running job failed, with the sentence that tells a person why.
+
+        Where the reason may pass, the job is queued for another try after a pause instead, until
+        its tries are used up.
+        """
         kind = "transient" if transient else "permanent"
-        return self._end(job_id, State.FAILED, error=error, error_kind=kind)
+        with self._writer.begin() as session:
+            tried = session.scalar(select(JobRow.retries).where(JobRow.id == job_id)) or 0
+            if not transient or tried >= len(self._retry_waits):
+                return self._end(session, job_id, State.FAILED, error=error, error_kind=kind)
+            done = session.execute(
+                update(JobRow)
+                .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
+                .values(
+                    **_QUEUED,
+                    crashes=0,
+                    retries=tried + 1,
+                    not_before=self._clock() + self._retry_waits[tried],
+                    error=error,
+                    error_kind=kind,
+                )
+                .returning(JobRow.id, JobRow.attempts)
+            ).all()
+            self._record(session, done, State.QUEUED, error)
+            return len(done) == 1
 
     def release(self, job_id: str, reason: str | None = None) -> None:
         """Put a running job back because it cannot go on now; this try does not count.
@@ -278,40 +227,47 @@ class JobStore:
             reason: What it waits for, for a person; None when the server stops.
         """
         with self._writer.begin() as session:
-            session.execute(
+            done = session.execute(
                 update(JobRow)
                 .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
-                .values(
-                    state=State.QUEUED,
-                    stage="",
-                    progress=0.0,
-                    attempts=JobRow.attempts - 1,
-                    error=reason,
-                )
-            )
+                .values(**_QUEUED, attempts=JobRow.attempts - 1, crashes=0, error=reason)
+                .returning(JobRow.id, JobRow.attempts)
+            ).all()
+            self._record(session, done, State.QUEUED, reason or "the server was stopped")
 
-    def recover(self, attempts: int) -> int:
+    def recover(self) -> int:
         """Free the jobs of a server that stopped without a word; return how many.
 
-        They are queued again; one that was running at `attempts` such stops has failed.
+        They are queued again. One that ran alone, because it was running at too many such stops
+        before, has failed: it is what brings the server down.
         """
+        running = JobRow.state == State.RUNNING
         with self._writer.begin() as session:
-            running = JobRow.state == State.RUNNING
+            error = (
+                f"The server stopped {self._crash_limit} times while it read this file, and once "
+                "more when it read nothing else. The file is kept; report it with the server's log."
+            )
             failed = session.execute(
                 update(JobRow)
-                .where(running, JobRow.attempts >= attempts)
+                .where(running, JobRow.crashes >= self._crash_limit)
                 .values(
                     state=State.FAILED,
                     stage="",
                     finished_at=self._clock(),
-                    error=f"The server stopped {attempts} times while it read this file.",
+                    error=error,
                     error_kind="permanent",
                 )
-            )
+                .returning(JobRow.id, JobRow.attempts)
+            ).all()
+            self._record(session, failed, State.FAILED, error)
             queued = session.execute(
-                update(JobRow).where(running).values(state=State.QUEUED, stage="", progress=0.0)
-            )
-            return changed_rows(failed) + changed_rows(queued)
+                update(JobRow)
+                .where(running)
+                .values(**_QUEUED, crashes=JobRow.crashes + 1)
+                .returning(JobRow.id, JobRow.attempts)
+            ).all()
+            self._record(session, queued, State.QUEUED, "the server stopped while it ran")
+            return len(failed) + len(queued)
 
     # --- what a person asks for -------------------------------------------------------
 
@@ -325,8 +281,10 @@ class JobStore:
                     JobRow.state.in_((State.QUEUED, State.RUNNING)),
                 )
                 .values(state=State.CANCELLED, stage="", finished_at=self._clock())
-            )
-            return changed_rows(done)
+                .returning(JobRow.id, JobRow.attempts)
+            ).all()
+            self._record(session, done, State.CANCELLED)
+            return len(done)
 
     def requeue(self, job_ids: Iterable[str]) -> int:
         """Queue failed and cancelled jobs again with the options they carry; return how many."""
@@ -339,25 +297,45 @@ class JobStore:
                     JobRow.kind != Kind.UNKNOWN,
                 )
                 .values(
-                    state=State.QUEUED,
+                    **_QUEUED,
                     queued_at=self._clock(),
                     started_at=None,
                     finished_at=None,
-                    progress=0.0,
                     attempts=0,
+                    crashes=0,
+                    retries=0,
+                    not_before=0.0,
                     error=None,
                     error_kind=None,
                 )
-            )
-            return changed_rows(done)
+                .returning(JobRow.id, JobRow.attempts)
+            ).all()
+            self._record(session, done, State.QUEUED, "a person asked for another try")
+            return len(done)
 
     # --- inside -----------------------------------------------------------------------
 
-    def _end(self, job_id: str, state: State, **values: Any) -> bool:
-        with self._writer.begin() as session:
-            done = session.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
-                .values(state=state, stage="", finished_at=self._clock(), **values)
-            )
-            return changed_rows(done) == 1
+    def _end(self, session: Session, job_id: str, state: State, **values: Any) -> bool:
+        done = session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
+            .values(state=state, stage="", finished_at=self._clock(), crashes=0, **values)
+            .returning(JobRow.id, JobRow.attempts)
+        ).all()
+        self._record(session, done, state, values.get("error"))
+        return len(done) == 1
+
+    def _record(
+        self,
+        session: Session,
+        jobs: Sequence[Any],
+        state: State,
+        reason: str | None = None,
+        now: float | None = None,
+    ) -> None:
+        """Write a change of state into the history of jobs, given as (id, attempts)."""
+        at = self._clock() if now is None else now
+        session.add_all(
+            EventRow(job_id=job_id, at=at, state=state, attempt=attempts, reason=reason)
+            for job_id, attempts in jobs
+        )

@@ -107,7 +107,7 @@ def test_what_has_ended_changes_no_more(store, end):
     assert not any(act() for act in ends.values())
     assert not store.set_progress(job.id, 0.1, "x") and not store.is_running(job.id)
     store.release(job.id)
-    assert store.recover(3) == 0
+    assert store.recover() == 0
     assert store.job(job.id) == ended
 
 
@@ -204,16 +204,88 @@ def test_places_count_for_each_kind(store):
     assert store.places() == {audio.id: 1, document.id: 1}
 
 
-def test_a_crashed_server_s_jobs_are_queued_again_until_they_have_crashed_it_too_often(store):
-    _, (job,) = add(store)
-    for attempt in (1, 2):
-        assert store.claim(Kind.AUDIO).attempts == attempt
-        assert store.recover(attempts=3) == 1
-        assert store.job(job.id).state is State.QUEUED
-    store.claim(Kind.AUDIO)
-    assert store.recover(attempts=3) == 1
-    failed = store.job(job.id)
+def test_a_job_that_was_running_at_three_crashes_runs_alone_and_then_fails(store):
+    _, (bad, good) = add(store, 2)
+    _, (document,) = add(store, kind=Kind.DOCUMENT)
+    for attempt in (1, 2, 3):
+        assert store.claim(Kind.AUDIO).id == bad.id
+        assert store.recover() == 1
+        assert (store.job(bad.id).state, store.job(bad.id).crashes) == (State.QUEUED, attempt)
+    # It comes after the others, not beside them, and nothing else runs beside it.
+    assert store.claim(Kind.AUDIO).id == good.id
+    assert store.claim(Kind.AUDIO) is None
+    store.finish(good.id, length=1, engine="e", model="m", note=None)
+    assert store.claim(Kind.DOCUMENT).id == document.id
+    assert store.claim(Kind.AUDIO) is None
+    store.fail(document.id, "broken", transient=False)
+    assert store.claim(Kind.AUDIO).id == bad.id
+    add(store, kind=Kind.DOCUMENT)
+    assert store.claim(Kind.DOCUMENT) is None
+    assert store.recover() == 1
+    failed = store.job(bad.id)
     assert failed.state is State.FAILED and "stopped 3 times" in failed.error
+    assert store.claim(Kind.DOCUMENT) is not None
+
+
+def test_one_that_ran_beside_the_file_that_crashes_is_innocent(store):
+    _, (first, second) = add(store, 2)
+    for _ in range(3):
+        store.claim(Kind.AUDIO)
+        store.claim(Kind.AUDIO)
+        store.recover()
+    for expected in (first, second):
+        job = store.claim(Kind.AUDIO)
+        assert job.id == expected.id and store.claim(Kind.AUDIO) is None
+        assert store.finish(job.id, length=1, engine="e", model="m", note=None)
+
+
+def test_what_may_pass_is_tried_again_by_itself_after_growing_pauses(tmp_path):
+    now = [1000.0]
+    store = JobStore(f"sqlite:///{tmp_path / 's.db'}", lambda: now[0], retry_waits=(10, 60))
+    _, (job,) = add(store)
+    for wait in (10, 60):
+        store.claim(Kind.AUDIO)
+        assert store.fail(job.id, "File access error: held", transient=True)
+        waiting = store.job(job.id)
+        assert (waiting.state, waiting.error_kind) == (State.QUEUED, "transient")
+        assert waiting.error == "File access error: held" and waiting.not_before == now[0] + wait
+        now[0] += wait - 1
+        assert store.claim(Kind.AUDIO) is None
+        now[0] += 1
+    assert store.claim(Kind.AUDIO).attempts == 3
+    store.fail(job.id, "File access error: held", transient=True)
+    assert store.job(job.id).state is State.FAILED
+    # A person starts the count anew.
+    assert store.requeue([job.id]) == 1 and store.claim(Kind.AUDIO).attempts == 1
+    store.fail(job.id, "damaged", transient=False)
+    assert store.job(job.id).state is State.FAILED, "what cannot pass is not tried again"
+    store.close()
+
+
+def test_the_history_tells_every_change_with_its_reason(store):
+    _, (job,) = add(store)
+    store.claim(Kind.AUDIO)
+    store.recover()
+    store.claim(Kind.AUDIO)
+    store.release(job.id)
+    store.claim(Kind.AUDIO)
+    store.fail(job.id, "damaged", transient=False)
+    store.requeue([job.id])
+    store.cancel([job.id])
+    told = [(event.state.value, event.attempt, event.reason) for event in store.history(job.id)]
+    assert told == [
+        ("queued", 0, None),
+        ("running", 1, None),
+        ("queued", 1, "the server stopped while it ran"),
+        ("running", 2, None),
+        ("queued", 1, "the server was stopped"),
+        ("running", 2, None),
+        ("failed", 2, "damaged"),
+        ("queued", 0, "a person asked for another try"),
+        ("cancelled", 0, None),
+    ]
+    times = [event.at for event in store.history(job.id)]
+    assert times == sorted(times)
 
 
 def test_a_job_put_back_at_a_stop_loses_no_try(store):
@@ -228,7 +300,7 @@ def test_a_job_put_back_at_a_stop_loses_no_try(store):
 def test_cancel_takes_what_has_not_ended(store):
     _, (running, queued, done) = add(store, 3)
     store.claim(Kind.AUDIO)
-    store._end(done.id, State.DONE)  # still queued: nothing happens
+    assert not store.finish(done.id, length=1, engine="e", model="m", note=None), "still queued"
     assert store.cancel([running.id, queued.id]) == 2
     assert store.cancel([running.id, queued.id]) == 0
     assert not store.is_running(running.id) and not store.set_progress(running.id, 1, "x")
@@ -297,7 +369,7 @@ def test_batches_come_newest_first_with_their_counts(store):
 def test_what_is_not_there(store):
     assert store.job("x") is None and store.batch("x") is None and store.jobs("x") == []
     assert store.claim(Kind.AUDIO) is None and store.places() == {}
-    assert store.cancel(["x"]) == store.requeue(["x"]) == store.recover(1) == 0
+    assert store.cancel(["x"]) == store.requeue(["x"]) == store.recover() == 0
 
 
 def test_progress_stays_between_none_and_all(store):
