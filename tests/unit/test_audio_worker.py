@@ -27,9 +27,15 @@ class Fake:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.locked = 0
+        """Calls that still meet a lock, as a manifest that antivirus holds."""
+        self.trimmed = 0
 
     def transcribe(self, batch):
         self.calls.append(len(batch))
+        if self.locked:
+            self.locked -= 1
+            raise PermissionError(13, "held", "manifest.json")
         if any(np.abs(samples).max() < 0.2 for samples in batch):
             raise RuntimeError("the model cannot take this")
         words = [
@@ -38,7 +44,7 @@ class Fake:
         return [Hypothesis(heard[0].text, heard, "en") for heard in words]
 
     def trim(self) -> None:
-        pass
+        self.trimmed += 1
 
     def close(self) -> None:
         pass
@@ -140,6 +146,7 @@ def desk(tmp_path, settings):
     stopping = threading.Event()
     claims = Claims(store, Results(tmp_path / "results"), stopping, lambda: None)
     host = Host(Fake())
+    settings = settings.model_copy(update={"transcription_waits": (0.0, 0.0, 0.0)})
     yield store, batch, claims, AudioWorker(settings, host), host
     store.close()
 
@@ -152,6 +159,23 @@ def test_a_clip_that_the_model_cannot_take_fails_only_its_own_job(desk):
     assert "“3.wav”" in jobs[3].error and "the model cannot take this" in jobs[3].error
     assert host.asked == [("whisper", None, "arrays")], "one model for all of them"
     assert max(host.engine.calls) > 1 and 1 in host.engine.calls, "it was split until it was alone"
+
+
+def test_a_lock_that_passes_is_outlasted_and_memory_is_given_back_between_tries(desk):
+    store, batch, claims, worker, host = desk
+    host.engine.locked = 3
+    worker.run(claims.take(Kind.AUDIO), claims)
+    assert [job.state for job in store.jobs(batch.id)].count(State.DONE) == 5
+    assert host.engine.trimmed >= 3 and len(set(host.engine.calls[:4])) == 1, "the same batch"
+
+
+def test_a_lock_that_stays_is_a_file_access_error_of_each_job(desk):
+    store, batch, claims, worker, host = desk
+    host.engine.locked = 10_000
+    worker.run(claims.take(Kind.AUDIO), claims)
+    jobs = store.jobs(batch.id)
+    assert {(job.state, job.error_kind) for job in jobs} == {(State.FAILED, "transient")}
+    assert all(job.error.startswith("File access error: ") for job in jobs)
 
 
 def test_a_file_that_cannot_be_decoded_fails_only_its_own_job(desk, tmp_path):
