@@ -19,14 +19,15 @@ def batch_row(summary: BatchSummary) -> dict[str, Any]:
     """Return a batch's row."""
     counts, total = summary.counts, summary.total
     others = f" and {context.plural(total - 1, 'more file')}" if total > 1 else ""
-    failed = counts.get(State.FAILED, 0)
     over = sum(count for state, count in counts.items() if state.over)
+    done = counts.get(State.DONE, 0)
+    bad = [f"{counts[s]} {s}" for s in (State.FAILED, State.CANCELLED) if counts.get(s)]
     if not summary.over:
         status, tone = f"{over} of {total} ended", "busy"
-    elif failed:
-        status, tone = f"{failed} failed", "bad"
+    elif bad:
+        status, tone = " · ".join([f"{done} of {total} done", *bad]), "bad"
     else:
-        status, tone = f"{counts.get(State.DONE, 0)} done", "good"
+        status, tone = f"{done} done", "good"
     return components.row(
         summary.batch.id,
         summary.first_name + others,

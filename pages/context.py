@@ -26,6 +26,11 @@ def runtime() -> Runtime:
     return services.runtime.running[0]
 
 
+def owner() -> str:
+    """Return whose work this is: until people sign in, that of the machine they sit at."""
+    return st.context.ip_address or "local"
+
+
 def size(count: int) -> str:
     """Return a number of bytes as people read it."""
     value = float(count)

@@ -129,7 +129,9 @@ if result is None:
         st.error(job.error, icon=":material/error:")
     if not job.state.over:
         st.fragment(show_progress, run_every="1.5s")(job.id)
-    again = job.state in (State.FAILED, State.CANCELLED) and job.kind is not Kind.UNKNOWN
+    batch = runtime.batch(job.batch_id)
+    kept = batch is not None and not batch.discarded
+    again = kept and job.state in (State.FAILED, State.CANCELLED) and job.kind is not Kind.UNKNOWN
     if again and st.button("Try again", icon=":material/replay:", type="primary"):
         runtime.retry_job(job.id)
         st.switch_page(context.BATCH, query_params={"batch": job.batch_id})
@@ -137,7 +139,7 @@ if result is None:
     st.stop()
 
 facts = [context.length(job.kind, job.length), job.engine, job.model]
-facts.append(f"took {context.duration(job.seconds or 0)}")
+facts.append(f"took {context.duration(job.took or 0)}")
 st.caption(" · ".join(fact for fact in facts if fact))
 for note in result.notes:
     st.warning(note, icon=":material/warning:")

@@ -15,6 +15,9 @@ from services.files.workspace import StoredFile
 from services.jobs.inspect import Inspection
 from services.jobs.models import Options
 
+SYSTEM_FILES = {"thumbs.db", "desktop.ini", ".ds_store"}
+"""What file managers leave in folders; nobody means to upload it."""
+
 runtime = context.runtime()
 state = st.session_state
 
@@ -29,28 +32,48 @@ class Upload:
 
 def receive(files: list[Any]) -> None:
     """Copy new files into the workspace at once, each one once."""
-    new = [file for file in files if file.file_id not in state.received]
+    new = [
+        file
+        for file in files
+        if file.file_id not in state.received and file.name.lower() not in SYSTEM_FILES
+    ]
     if not new:
         return
     if state.workspace is None:
         state.workspace = runtime.new_workspace()
+        st.query_params["uploads"] = state.workspace.path.name
     with st.spinner(f"Looking at {context.plural(len(new), 'file')} …"):
         for file in new:
             try:
-                stored = state.workspace.add(file.name, file)
+                # Browsers write these three characters so, and only these.
+                name = file.name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+                stored = state.workspace.add(name, file, file.size)
             except (ScriptoriumError, OSError) as error:
                 st.error(f"“{file.name}” was not received: {error}")
                 continue
             state.received[file.file_id] = Upload(stored, runtime.inspect(stored))
 
 
+def resume() -> None:
+    """After a reload, or a restart of the server: find the uploads that the address names."""
+    if state.workspace is not None or "uploads" not in st.query_params:
+        return
+    state.workspace = runtime.open_workspace(st.query_params["uploads"])
+    if state.workspace is None:
+        del st.query_params["uploads"]
+        return
+    state.workspace.keep()
+    for file in state.workspace.files():
+        state.received[file.path.name] = Upload(file, runtime.inspect(file))
+
+
 def choose_options() -> Options:
     """Let the person choose the engine; the server's own choice comes first."""
     default = runtime.default_options()
     choice = runtime.engine_choice(default)
-    automatic = "asking the model hub …" if choice is None else choice.model
+    automatic = "being found out" if choice is None else choice.model
     engines = {
-        f"As the server is set: {default.engine} ({automatic})": default,
+        f"The server's choice, now {automatic}": default,
         f"NeMo: {runtime.settings.nemo_model}": Options("nemo", None, default.nemo_input),
         "Whisper: " + (runtime.settings.whisper_model or "tiny.en (offline)"): Options("whisper"),
         "Spoken digits, for tests (NeMo)": Options("nemo", DIGITS),
@@ -67,6 +90,7 @@ if state.workspace is not None and not state.workspace.exists:
     st.warning("Your uploads waited too long and were removed. Choose the files again.")
     state.round += 1
     state.received, state.removed, state.workspace = {}, set(), None
+resume()
 
 st.title("New batch")
 st.caption(
@@ -128,6 +152,9 @@ if uploads:
     if clicked:
         # The widget still holds it, so that it was taken out has to be remembered.
         state.removed.add(clicked[1])
+        gone = uploads[clicked[1]].file
+        if not any(u.file.path == gone.path for i, u in uploads.items() if i != clicked[1]):
+            state.workspace.remove(gone)
         st.rerun()
     options = choose_options()
     if st.button(
@@ -136,7 +163,11 @@ if uploads:
         icon=":material/play_arrow:",
         disabled=not usable,
     ):
-        batch = runtime.submit(usable, options=options, workspace=state.workspace)
+        try:
+            batch = runtime.submit(usable, context.owner(), options, state.workspace)
+        except ScriptoriumError as error:
+            st.error(str(error), icon=":material/error:")
+            st.stop()
         # A new round: new widgets, so that Streamlit frees what the old ones hold in memory,
         # and a new workspace, because this one now belongs to the batch.
         state.round += 1

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from urllib.parse import quote
 
 from starlette.background import BackgroundTask
@@ -17,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from services import exports
 from services.errors import ScriptoriumError
 from services.files import operations
+from services.files.scratch import scratch_path
 from services.runtime import Runtime
 
 
@@ -65,13 +63,13 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
         batch_id = request.path_params["batch_id"]
         if runtime.batch(batch_id) is None:
             raise HTTPException(404, "There is no such batch.")
-        target = Path(tempfile.gettempdir()) / f"batch-{os.urandom(8).hex()}.zip"
+        target = scratch_path("batch.zip")
         await run_in_threadpool(runtime.write_zip, batch_id, target)
         return FileResponse(
             target,
             media_type="application/zip",
-            headers=_attachment("scriptorium.zip"),
-            background=BackgroundTask(operations.unlink, target),
+            headers=_attachment(f"Scriptorium {batch_id[:8]}.zip"),
+            background=BackgroundTask(operations.discard, target),
         )
 
     return [

@@ -22,8 +22,9 @@ PREFIX = "SCRIPTORIUM_"
 
 
 def config_file() -> Path:
-    """Return the TOML file that holds the settings: SCRIPTORIUM_CONFIG or ./scriptorium.toml."""
-    return Path(os.environ.get(f"{PREFIX}CONFIG", "scriptorium.toml")).absolute()
+    """Return the TOML file of the settings: SCRIPTORIUM_CONFIG, or the one beside main.py."""
+    beside = Path(__file__).parents[1] / "scriptorium.toml"
+    return Path(os.environ.get(f"{PREFIX}CONFIG", beside)).absolute()
 
 
 class Settings(BaseSettings):

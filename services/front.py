@@ -62,6 +62,12 @@ class Front:
         """Make a workspace for uploads; it lives until its batch is done, or a day."""
         return Workspace.create(self._temp_room)
 
+    def open_workspace(self, name: str) -> Workspace | None:
+        """Return the workspace of that name, if it is there and no batch has it yet."""
+        workspace = Workspace(self.settings.temp_root / Path(name).name, self._temp_room)
+        taken = self._store.workspaces(leased=False)
+        return workspace if workspace.exists and workspace.path not in taken else None
+
     def inspect(self, file: StoredFile) -> Inspection:
         """Say what an uploaded file is, how long, and whether it can be processed."""
         return self._inspector.inspect(file.path, file.name)
@@ -89,6 +95,7 @@ class Front:
             DiskFull: there is no room for the copies; nothing was submitted.
         """
         workspace = workspace or self.new_workspace()
+        workspace.keep()  # whatever was said of its session: now a batch needs it
         jobs = [self._new_job(workspace, file) for file in files]
         batch = self._store.add_batch(
             owner, workspace.path, options or self.default_options(), jobs
@@ -115,6 +122,15 @@ class Front:
     def cancel_batch(self, batch_id: str) -> int:
         """Cancel what has not ended in a batch; return how many jobs."""
         return self._store.cancel(job.id for job in self._store.jobs(batch_id))
+
+    def discard(self, batch_id: str) -> bool:
+        """Give up the originals of what failed or was cancelled in a batch.
+
+        They cannot be tried again then. Returns False while something in it has not ended.
+        """
+        discarded = self._store.discard(batch_id)
+        self._tidy()
+        return discarded
 
     # --- seeing what happens ------------------------------------------------------------
 
@@ -241,6 +257,9 @@ class Front:
         count = self._store.requeue(job_ids)
         self._wake()
         return count
+
+    def _tidy(self) -> None:
+        """Say that files are not needed any more; the server's janitor looks every minute."""
 
     def _wake(self) -> None:
         """Say that there is new work; the server's lanes look for it every second anyway."""

@@ -114,6 +114,9 @@ class Runtime(Front):
         """Return why no jobs are taken now, a full disk; None when they are."""
         return next((lane.paused for lane in self._lanes if lane.paused), None)
 
+    def _tidy(self) -> None:
+        self._janitor.wake()
+
     def _wake(self) -> None:
         for lane in self._lanes:
             lane.wake()

@@ -59,7 +59,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   known.clear();
   data.rows.forEach((row, index) => known.set(row.id, wanted[index]));
-  const boxes = wanted.map(({ box }) => box);
-  if (boxes.length !== list.children.length || boxes.some((box, i) => box !== list.children[i]))
-    list.replaceChildren(...boxes);
+  // Only what differs is touched, so that the focus stays where it is.
+  wanted.forEach(({ box }, index) => {
+    const there = list.children[index];
+    if (there === box) return;
+    if (there && !wanted.some((other) => other.box === there)) there.replaceWith(box);
+    else list.insertBefore(box, there ?? null);
+  });
+  while (list.children.length > wanted.length) list.lastChild.remove();
 }

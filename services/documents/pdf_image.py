@@ -31,7 +31,7 @@ def render_page(path: Path, number: int, target: Path, width: int) -> None:
                 scale *= math.sqrt(MOST_PIXELS / pixels)
             image = page.render(scale=scale).to_pil()
     except (pdfium.PdfiumError, IndexError, ZeroDivisionError) as error:
-        raise UnreadableDocument(f"Page {number} of “{path.name}” cannot be shown.") from error
+        raise UnreadableDocument(f"Page {number} cannot be shown.") from error
     content = io.BytesIO()
     image.save(content, "PNG")
     write_atomic(target, content.getvalue())

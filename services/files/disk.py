@@ -58,8 +58,9 @@ class Room:
         if self.limit is not None and size and self._used_now() + size > self.limit:
             return (
                 f"Disk full: temporary files may take {_megabytes(self.limit)} (setting "
-                f"temp_limit_gb) and {_megabytes(self._used_now())} are in use. Wait until running "
-                "batches are done, or raise the limit."
+                f"temp_limit_gb) and {_megabytes(self._used_now())} are in use. Originals of "
+                "failed and cancelled files count too: try them again or discard them, or raise "
+                "the limit."
             )
         return None
 

@@ -129,7 +129,7 @@ class Janitor:
         return [path for path in self.root.iterdir() if is_workspace(path) or is_remainder(path)]
 
     def _is_over(self, path: Path, submitted: set[Path], now: float) -> bool:
-        if path in self.waiting or path.resolve() in submitted:
+        if path.resolve() in submitted or (path in self.waiting and is_remainder(path)):
             return True
         try:
             if not is_workspace(path):  # empty: all but the directory itself was removed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from services.errors import FileAccessError
 from services.files import operations
 
 log = logging.getLogger(__name__)
+
+
+def scratch_path(name: str) -> Path:
+    """Return a path for a new file of ours, which the janitor removes at the next start."""
+    return Path(tempfile.gettempdir()) / f"{os.urandom(8).hex()}-{name}"
 
 
 @contextlib.contextmanager

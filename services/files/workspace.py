@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 import time
@@ -19,6 +20,7 @@ from services.files.names import display_name, stored_name
 MARKER = ".scriptorium-workspace.json"
 RELEASED = ".scriptorium-released.json"
 INCOMING = "incoming-"
+_STORED = re.compile("[0-9a-f]{64}-.")
 PREFIX = "ws-"
 
 
@@ -109,6 +111,18 @@ class Workspace:
                 )
         with operations.open_to_read(source) as content:
             return self.add(source.name, content, found.st_size)
+
+    def files(self) -> list[StoredFile]:
+        """Return what is stored here, the oldest first; names are the cleaned ones."""
+        found = [path for path in self.path.iterdir() if _STORED.match(path.name)]
+        return [
+            StoredFile(path, path.name[65:], path.name[:64], path.stat().st_size)
+            for path in sorted(found, key=lambda path: path.stat().st_mtime)
+        ]
+
+    def remove(self, file: StoredFile) -> None:
+        """Delete a file that its person took out before a batch was made."""
+        operations.unlink(file.path)
 
     def _incoming(self) -> Path:
         # The final name holds the hash, which is known only after the last byte.

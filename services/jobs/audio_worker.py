@@ -7,6 +7,7 @@ its longest clip times their number.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Recording:
     waiting: int = 0
     """Clips that were cut and not transcribed yet."""
     decoded: bool = False
+    took: float = 0.0
+    """Seconds that decoding it cost, and its share of the model's calls."""
 
     @property
     def progress(self) -> float:
@@ -120,7 +123,9 @@ class _Run:
             try:
                 if not recording.cut_seconds:
                     self._claims.check_original(recording.job)
+                begun = time.monotonic()
                 clip = next(recording.clips, None)
+                recording.took += time.monotonic() - begun
             except Exception as error:
                 self._fail(recording, error)
                 self._unread.popleft()
@@ -140,6 +145,7 @@ class _Run:
         batch = [p for p in batch if self._keep_on(p.recording, "transcribing")]
         if not batch:
             return
+        begun = time.monotonic()
         try:
             heard = self._hear(batch)
         except Exception as error:
@@ -153,7 +159,9 @@ class _Run:
             self._transcribe(batch[:middle])
             self._transcribe(batch[middle:])
             return
+        cost = (time.monotonic() - begun) / sum(piece.clip.seconds for piece in batch)
         for piece, hypothesis in zip(batch, heard, strict=True):
+            piece.recording.took += cost * piece.clip.seconds
             piece.recording.waiting -= 1
             piece.recording.heard.append((piece.clip, hypothesis))
         for recording in {id(p.recording): p.recording for p in batch}.values():
@@ -201,6 +209,7 @@ class _Run:
                 length=transcript.duration,
                 engine=transcript.engine,
                 model=transcript.model,
+                took=recording.took,
             )
         except Exception as error:  # a full disk, a lock: this job's result, not the others'
             self._claims.failed(recording.job, error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from services.config import Settings
 from services.documents.process import DocumentProcess
 from services.documents.reader import read_document
@@ -23,12 +25,18 @@ class DocumentWorker:
         def on_page(read: int, count: int) -> bool:
             return claims.progress(job, read / count if count else 0.0, "reading")
 
+        begun = time.monotonic()
         try:
             claims.check_original(job)
             document = read_document(self._process, job.path, job.name, on_page)
             if document is not None:
                 claims.done(
-                    job, document, length=len(document.pages), engine=document.engine, model=""
+                    job,
+                    document,
+                    length=len(document.pages),
+                    engine=document.engine,
+                    model="",
+                    took=time.monotonic() - begun,
                 )
         except Exception as error:
             claims.failed(job, error)

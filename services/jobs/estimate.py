@@ -25,11 +25,15 @@ class Estimate:
 def estimate(jobs: Sequence[Job], now: float) -> Estimate:
     """Judge a batch by the length of its files: seconds of audio, pages of documents.
 
-    The two kinds run side by side, so the slower one decides what is left.
+    The two kinds run side by side, so the slower one decides what is left. What ended before the
+    others were queued, again perhaps, says nothing about them.
     """
+    over = all(job.state.over for job in jobs)
+    if not over:
+        queued = min(job.queued_at for job in jobs if not job.state.over)
+        jobs = [job for job in jobs if not job.state.over or (job.finished_at or 0) >= queued]
     begun = [job.started_at for job in jobs if job.started_at is not None]
     ended = [job.finished_at for job in jobs if job.finished_at is not None]
-    over = all(job.state.over for job in jobs)
     if not begun:
         return Estimate(1.0 if over else 0.0, 0.0, 0.0 if over else None)
     until = max(ended) if over and ended else now

@@ -94,12 +94,20 @@ class Claims:
         self._forget(job)  # a person cancelled it
         return False
 
-    def done(self, job: Job, result: Result, *, length: float, engine: str, model: str) -> None:
-        """Save a result, then mark its job done. A job cancelled meanwhile stays cancelled."""
+    def done(
+        self, job: Job, result: Result, *, length: float, engine: str, model: str, took: float
+    ) -> None:
+        """Save a result, then mark its job done. A job cancelled meanwhile stays cancelled.
+
+        Args:
+            took: The work that it cost, in seconds.
+        """
         self._results.save(job, result)
         note = " ".join(result.notes) or None
-        self._store.finish(job.id, length=length, engine=engine, model=model, note=note)
-        log.info("done: %s (%s)", job.name, job.id)
+        finished = self._store.finish(
+            job.id, length=length, engine=engine, model=model, note=note, took=took
+        )
+        log.info("%s: %s (%s)", "done" if finished else "cancelled", job.name, job.id)
         self._forget(job)
 
     def failed(self, job: Job, error: BaseException) -> None:

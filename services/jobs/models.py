@@ -74,7 +74,8 @@ class Job:
     Times are seconds since the epoch. `length` is in seconds for audio and in pages for documents;
     `progress` runs from 0 to 1; `attempts` counts how often it was begun, `crashes` how often in a
     row the server stopped while it ran; a queued job is not begun before `not_before`;
-    `error_kind` is `transient` or `permanent`.
+    `error_kind` is `transient` or `permanent`; `took` is the work that its result cost, in seconds,
+    without the time that it waited beside others.
     """
 
     id: str
@@ -99,15 +100,10 @@ class Job:
     model: str | None
     options: Options
     created_at: float
+    queued_at: float
     started_at: float | None
     finished_at: float | None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long its last run took, in seconds; None unless it has ended."""
-        if self.started_at is None or self.finished_at is None:
-            return None
-        return self.finished_at - self.started_at
+    took: float | None
 
 
 @dataclass(frozen=True)
@@ -129,6 +125,8 @@ class Batch:
     created_at: float
     workspace: Path
     options: Options
+    discarded: bool = False
+    """Whether a person gave up the originals of what failed or was cancelled."""
 
 
 @dataclass(frozen=True)

@@ -127,11 +127,14 @@ class StoreReader:
         """Return the workspaces of all batches, or only those that a job still needs.
 
         All jobs but finished ones need theirs: the original of one that failed or was cancelled
-        stays for another try.
+        stays for another try, until a person discards it.
         """
         query = select(BatchRow.workspace).distinct()
         if leased:
-            needing = select(JobRow.batch_id).where(JobRow.state != State.DONE)
-            query = query.where(BatchRow.id.in_(needing))
+            # A file of unknown kind cannot be tried again.
+            needing = select(JobRow.batch_id).where(
+                JobRow.state != State.DONE, JobRow.kind != Kind.UNKNOWN
+            )
+            query = query.where(BatchRow.id.in_(needing), ~BatchRow.discarded)
         with self._reader() as session:
             return {Path(workspace) for workspace in session.scalars(query)}

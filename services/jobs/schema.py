@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, Row, String, Text
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, MetaData, Row, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.jobs.models import Batch, Job, Kind, Options, State
@@ -33,6 +33,7 @@ class BatchRow(Base):
     created_at: Mapped[float] = mapped_column(Float, index=True)
     workspace: Mapped[str] = mapped_column(Text)
     options: Mapped[dict[str, object]] = mapped_column(JSON)
+    discarded: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class JobRow(Base):
@@ -70,6 +71,7 @@ class JobRow(Base):
     options: Mapped[dict[str, object]] = mapped_column(JSON)
     created_at: Mapped[float] = mapped_column(Float)
     queued_at: Mapped[float] = mapped_column(Float)
+    took: Mapped[float | None] = mapped_column(Float)
     started_at: Mapped[float | None] = mapped_column(Float)
     finished_at: Mapped[float | None] = mapped_column(Float)
 
@@ -105,6 +107,7 @@ def to_batch(row: BatchRow) -> Batch:
         created_at=row.created_at,
         workspace=Path(row.workspace),
         options=Options.from_dict(row.options),
+        discarded=row.discarded,
     )
 
 

@@ -178,7 +178,14 @@ class JobStore(StoreReader):
             return found == State.RUNNING
 
     def finish(
-        self, job_id: str, *, length: float, engine: str, model: str, note: str | None
+        self,
+        job_id: str,
+        *,
+        length: float,
+        engine: str,
+        model: str,
+        note: str | None,
+        took: float | None = None,
     ) -> bool:
         """Mark a running job done. Its result must be on disk already."""
         with self._writer.begin() as session:
@@ -191,6 +198,7 @@ class JobStore(StoreReader):
                 engine=engine,
                 model=model,
                 note=note,
+                took=took,
             )
 
     def fail(self, job_id: str, error: str, *, transient: bool) -> bool:
@@ -295,6 +303,7 @@ class JobStore(StoreReader):
                     JobRow.id.in_(list(job_ids)),
                     JobRow.state.in_((State.FAILED, State.CANCELLED)),
                     JobRow.kind != Kind.UNKNOWN,
+                    JobRow.batch_id.in_(select(BatchRow.id).where(~BatchRow.discarded)),
                 )
                 .values(
                     **_QUEUED,
@@ -312,6 +321,19 @@ class JobStore(StoreReader):
             ).all()
             self._record(session, done, State.QUEUED, "a person asked for another try")
             return len(done)
+
+    def discard(self, batch_id: str) -> bool:
+        """Give up the originals of what failed or was cancelled in a batch that has ended."""
+        with self._writer.begin() as session:
+            unfinished = select(JobRow.id).where(
+                JobRow.batch_id == batch_id, JobRow.state.in_((State.QUEUED, State.RUNNING))
+            )
+            done = session.execute(
+                update(BatchRow)
+                .where(BatchRow.id == batch_id, ~unfinished.exists())
+                .values(discarded=True)
+            )
+            return changed_rows(done) == 1
 
     # --- inside -----------------------------------------------------------------------
 

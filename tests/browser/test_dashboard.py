@@ -199,7 +199,7 @@ def test_uploads_are_kept_over_other_pages_and_marked_when_the_person_leaves(tmp
         (workspace,) = (data / "temp").glob("ws-*")
         page.get_by_role("link", name="Batches").click()
         expect(page.get_by_role("heading", name="Batches")).to_be_visible()
-        page.get_by_role("link", name="New batch").click()
+        page.get_by_role("link", name="New batch").first.click()
         expect(page.get_by_role("button", name="Run 1 file")).to_be_visible()
         assert not (workspace / RELEASED).exists()
         page.close()
@@ -208,3 +208,34 @@ def test_uploads_are_kept_over_other_pages_and_marked_when_the_person_leaves(tmp
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert len(list(workspace.glob("*.wav"))) == 1, "marked, not removed"
+
+
+def test_uploads_survive_a_reload_and_one_that_was_removed_stays_away(server, open_page, pdf):
+    page = open_page(server)
+    page.locator("input[type=file]").first.set_input_files([str(PROMPT), str(pdf)])
+    expect(page.get_by_role("button", name="Run 2 files")).to_be_visible()
+    page.get_by_role("button", name=f"Remove: {pdf.name}").click()
+    expect(page.get_by_role("button", name="Run 1 file")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(PROMPT.name, exact=True)).to_be_visible()
+    page.get_by_role("button", name="Run 1 file").click()
+    expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
+    assert "uploads=" not in page.url
+
+
+def test_back_from_a_result_shows_its_batch(server, open_page):
+    page = open_page(server)
+    run(page, PROMPT)
+    page.get_by_role("button", name=PROMPT.name, exact=True).click()
+    expect(page.get_by_text(SPOKEN)).to_be_visible(timeout=60_000)
+    page.go_back()
+    expect(page.get_by_text("1 of 1 done")).to_be_visible()
+
+
+def test_what_failed_can_be_discarded(server, open_page, tmp_path):
+    write_wav(tmp_path / "click.wav", np.zeros(160), 16_000)
+    page = open_page(server)
+    run(page, tmp_path / "click.wav")
+    page.get_by_role("button", name="Discard the rest").click(timeout=60_000)
+    expect(page.get_by_role("button", name="Discard the rest")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("Try again"))).to_have_count(0)

@@ -32,9 +32,7 @@ CHANGES = {
 """Calls that create, move or delete files, under any module's name."""
 
 EXCEPTIONS = {
-    # The manifest has to be there while NeMo reads it, in a directory that services/files made
-    # and removes; NeMo's own temporary directory is led into the same one.
-    ("services/audio/engines/nemo.py", "NamedTemporaryFile"),
+    # NeMo makes a temporary directory of its own; it is led into one that services/files made.
     ("services/audio/engines/nemo.py", "TemporaryDirectory"),
 }
 

@@ -13,7 +13,7 @@ def job(
 ) -> Job:
     values = dict.fromkeys(Job.__dataclass_fields__)
     values |= {"state": state, "progress": progress, "length": length, "kind": kind}
-    values |= {"options": Options(), "created_at": 0.0, **times}
+    values |= {"options": Options(), "created_at": 0.0, "queued_at": 0.0, **times}
     return Job(**values)
 
 
@@ -66,3 +66,11 @@ def test_when_all_is_over_time_stands_still():
 def test_a_file_of_unknown_length_is_no_error(kind):
     found = estimate([job(State.RUNNING, 0.5, None, kind, started_at=0.0)], 10.0)
     assert found.share == 0.5 and found.left == pytest.approx(10.0)
+
+
+def test_what_ended_before_the_rest_was_queued_again_does_not_count():
+    jobs = [
+        job(State.DONE, 1.0, started_at=0.0, finished_at=50.0),
+        job(State.RUNNING, 0.5, queued_at=1000.0, started_at=1001.0),
+    ]
+    assert estimate(jobs, 1011.0) == Estimate(0.5, 10.0, 10.0)

@@ -68,7 +68,7 @@ def house(tmp_path):
 
 def finish(job: Job, claims: Claims) -> None:
     result = Transcript("hello", 0.2, "en", "Tiny", "m", notes=["a", "b"])
-    claims.done(job, result, length=0.2, engine="Tiny", model="m")
+    claims.done(job, result, length=0.2, engine="Tiny", model="m", took=0.5)
 
 
 def test_jobs_are_worked_on_and_their_results_are_on_disk(house):

@@ -31,7 +31,7 @@ def test_a_page_of_any_size_is_an_image_of_bounded_size(tmp_path, size):
 @pytest.mark.parametrize("number", [0, -1, 3, 10**6])
 def test_a_page_that_is_not_there(tmp_path, number):
     path = media.write_pdf(tmp_path / "a.pdf", ["one", "two"])
-    with pytest.raises(UnreadableDocument, match=f"Page {number} of “a.pdf” cannot be shown"):
+    with pytest.raises(UnreadableDocument, match=f"Page {number} cannot be shown"):
         render_page(path, number, tmp_path / "x.png", 600)
     assert not (tmp_path / "x.png").exists()
 

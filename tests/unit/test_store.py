@@ -57,7 +57,7 @@ def test_a_batch_is_stored_as_it_was_given(store, url):
     assert [job.name for job in jobs] == ["0.wav", "1.wav", "2.wav"]
     assert {job.state for job in jobs} == {State.QUEUED}
     assert {job.options for job in jobs} == {options}
-    assert jobs[0].path == WORK / "0.wav" and jobs[0].seconds is None
+    assert jobs[0].path == WORK / "0.wav" and jobs[0].took is None
 
 
 def test_a_job_runs_and_is_done(store):
@@ -66,11 +66,11 @@ def test_a_job_runs_and_is_done(store):
     assert (claimed.id, claimed.state, claimed.attempts) == (job.id, State.RUNNING, 1)
     assert store.set_progress(job.id, 0.5, "reading")
     assert (store.job(job.id).progress, store.job(job.id).stage) == (0.5, "reading")
-    assert store.finish(job.id, length=9.0, engine="NeMo", model="m", note="n")
+    assert store.finish(job.id, length=9.0, engine="NeMo", model="m", note="n", took=1.5)
     done = store.job(job.id)
     assert (done.state, done.progress, done.stage, done.length) == (State.DONE, 1.0, "", 9.0)
     assert (done.engine, done.model, done.note) == ("NeMo", "m", "n")
-    assert done.seconds > 0 and store.claim(Kind.AUDIO) is None
+    assert done.took == 1.5 and store.claim(Kind.AUDIO) is None
 
 
 @pytest.mark.parametrize("transient", [True, False])
@@ -378,3 +378,15 @@ def test_progress_stays_between_none_and_all(store):
     for given_, kept in ((-1.0, 0.0), (7.0, 1.0)):
         store.set_progress(job.id, given_, "x")
         assert store.job(job.id).progress == kept
+
+
+def test_what_was_discarded_needs_no_workspace_and_is_not_tried_again(store):
+    batch, (job, other) = add(store, 2)
+    store.claim(Kind.AUDIO)
+    store.fail(job.id, "damaged", transient=False)
+    assert not store.discard(batch.id), "the other one has not ended"
+    store.cancel([other.id])
+    assert store.workspaces(leased=True) == {WORK}
+    assert store.discard(batch.id) and store.batch(batch.id).discarded
+    assert store.workspaces(leased=True) == set()
+    assert store.requeue([job.id, other.id]) == 0

@@ -143,3 +143,11 @@ def test_only_a_marked_directory_of_ours_is_a_workspace(workspace, tmp_path):
     (named / MARKER).write_text("{}")
     assert not is_workspace(named)
     assert not is_workspace(tmp_path / "ws-gone")
+
+
+def test_what_is_stored_can_be_listed_and_taken_out(workspace):
+    first = workspace.add("../Ana's talk.wav", io.BytesIO(b"abc"))
+    second = workspace.add("b.pdf", io.BytesIO(b"x"))
+    assert sorted(workspace.files(), key=lambda file: file.name) == [first, second]
+    workspace.remove(first)
+    assert workspace.files() == [second]

@@ -21,6 +21,7 @@ from services.audio.engines import Hypothesis, Report
 from services.audio.transcript import Word
 from services.config import Settings
 from services.errors import ModelUnavailable
+from services.files.operations import write_atomic
 from services.files.scratch import scratch_dir
 from services.files.wav import write_wav
 
@@ -146,13 +147,11 @@ class NemoEngine:
                 write_wav(path, samples, SAMPLE_RATE)
                 duration = samples.size / SAMPLE_RATE
                 entries.append({"audio_filepath": str(path), "duration": duration, "text": ""})
-            # Closed before NeMo opens it, and removed with its directory: on Windows nobody
-            # can delete a file that is open.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=directory, suffix=".json", delete=False, encoding="utf-8"
-            ) as manifest:
-                manifest.write("\n".join(json.dumps(entry) for entry in entries))
-            yield manifest.name
+            # Whole and closed before NeMo opens it, and removed with its directory: on Windows
+            # nobody can delete a file that is open.
+            manifest = directory / f"{directory.name}.json"
+            write_atomic(manifest, "\n".join(json.dumps(entry) for entry in entries))
+            yield str(manifest)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class Reader:
         with operations.open_to_read(job.path) as content:
             self._meanwhile(job)
             assert content.read()
-        claims.done(job, TRANSCRIPT, length=2.0, engine="fake", model="none")
+        claims.done(job, TRANSCRIPT, length=2.0, engine="fake", model="none", took=0.1)
 
     def close(self) -> None:
         self.closed.set()
