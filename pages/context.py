@@ -53,7 +53,7 @@ def length(kind: Kind, value: float | None) -> str:
 def duration(seconds: float) -> str:
     """Return how long something took or will take."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{max(seconds, 0.1):.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

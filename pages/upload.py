@@ -15,8 +15,8 @@ from services.files.workspace import StoredFile
 from services.jobs.inspect import Inspection
 from services.jobs.models import Options
 
+# What file managers leave in folders; nobody means to upload it.
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", ".ds_store"}
-"""What file managers leave in folders; nobody means to upload it."""
 
 runtime = context.runtime()
 state = st.session_state

@@ -6,8 +6,9 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class Machine:
 
 def machine(data_dir: Path, temp_root: Path) -> Machine:
     """Measure the machine now."""
+    minute = int(time.time() // 60)  # files are counted once a minute: there may be very many
+    temp = _used(temp_root, minute)
     memory = psutil.virtual_memory()
     disk = shutil.disk_usage(data_dir)
     return Machine(
@@ -52,8 +55,8 @@ def machine(data_dir: Path, temp_root: Path) -> Machine:
         server_memory=psutil.Process().memory_info().rss,
         disk_free=disk.free,
         disk_total=disk.total,
-        data_used=used(data_dir),
-        temp_used=used(temp_root),
+        data_used=_used(data_dir, minute) - (temp if temp_root.is_relative_to(data_dir) else 0),
+        temp_used=temp,
         gpu=gpu(),
         cpus=os.cpu_count() or 1,
     )
@@ -82,3 +85,8 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+@lru_cache(maxsize=4)
+def _used(root: Path, minute: int) -> int:
+    return used(root)
