@@ -151,31 +151,34 @@ ended = all(job.state.over for job in jobs)
 done = any(job.state is State.DONE for job in jobs)
 failed = sum(job.state in (State.FAILED, State.CANCELLED) for job in jobs)
 
-others = f" and {context.plural(len(jobs) - 1, 'more file')}" if len(jobs) > 1 else ""
-st.title(jobs[0].name + others)
-st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
-if any(job.kind is Kind.AUDIO for job in jobs):
-    offline = Choice("whisper", OFFLINE_MODEL, any(job.model == OFFLINE_MODEL for job in jobs))
-    context.offline_banner(offline if ended else runtime.engine_choice(batch.options))
-with st.container(horizontal=True):
-    if st.button(
-        "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
-    ):
-        st.switch_page(context.UPLOAD)
-    if ended and failed and not batch.discarded:
-        if st.button(f"Try again ({failed})", icon=":material/replay:"):
-            runtime.retry(batch.id)
-            st.rerun()
+# All in one container: whatever stands in it, the fragment below keeps its place and with that
+# its identity, and a click that arrives while the page runs again is not lost.
+with st.container():
+    others = f" and {context.plural(len(jobs) - 1, 'more file')}" if len(jobs) > 1 else ""
+    st.title(jobs[0].name + others)
+    st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
+    if any(job.kind is Kind.AUDIO for job in jobs):
+        offline = Choice("whisper", OFFLINE_MODEL, any(job.model == OFFLINE_MODEL for job in jobs))
+        context.offline_banner(offline if ended else runtime.engine_choice(batch.options))
+    with st.container(horizontal=True):
         if st.button(
-            "Discard the rest",
-            icon=":material/delete:",
-            help="Deletes the uploads of what failed or was cancelled. Results stay.",
+            "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
         ):
-            runtime.discard(batch.id)
+            st.switch_page(context.UPLOAD)
+        if ended and failed and not batch.discarded:
+            if st.button(f"Try again ({failed})", icon=":material/replay:"):
+                runtime.retry(batch.id)
+                st.rerun()
+            if st.button(
+                "Discard the rest",
+                icon=":material/delete:",
+                help="Deletes the uploads of what failed or was cancelled. Results stay.",
+            ):
+                runtime.discard(batch.id)
+                st.rerun()
+        if not ended and st.button("Cancel all", icon=":material/close:"):
+            runtime.cancel_batch(batch.id)
             st.rerun()
-    if not ended and st.button("Cancel all", icon=":material/close:"):
-        runtime.cancel_batch(batch.id)
-        st.rerun()
-if ended and done:
-    context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
+    if ended and done:
+        context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
 st.fragment(live, run_every=None if ended else REFRESH)(batch.id, batch.discarded)

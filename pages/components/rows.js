@@ -43,15 +43,18 @@ function build(row, click) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const click = (action, id) => setTriggerValue("clicked", { action, id });
   let list = parentElement.querySelector(".rows");
   if (!list) {
     list = element("div", "rows");
     parentElement.append(list);
-    shown.set(list, new Map());
+    shown.set(list, { known: new Map(), click: null });
   }
+  // A row that stays must not keep the way to Python that an earlier run of the page opened.
+  const state = shown.get(list);
+  state.click = (action, id) => setTriggerValue("clicked", { action, id });
   // Only rows that changed are built again: a button under a finger must not vanish.
-  const known = shown.get(list);
+  const { known } = state;
+  const click = (action, id) => state.click(action, id);
   const wanted = data.rows.map((row) => {
     const text = JSON.stringify(row);
     const old = known.get(row.id);
