@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import sessionmaker
 
 from services.jobs.connection import connect
+from services.jobs.migrations import bring_up_to_date
 from services.jobs.models import Batch, BatchSummary, Event, Job, Kind, State
-from services.jobs.schema import Base, BatchRow, EventRow, JobRow, TurnRow, to_batch, to_job
+from services.jobs.schema import BatchRow, EventRow, JobRow, TurnRow, to_batch, to_job
 
 
 class StoreReader:
@@ -24,7 +25,7 @@ class StoreReader:
     def __init__(self, url: str) -> None:
         self._engines = [connect(url, writes=False), connect(url, writes=True)]
         self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
-        Base.metadata.create_all(self._engines[1])
+        bring_up_to_date(self._engines[1])
 
     def close(self) -> None:
         """Close every connection."""

@@ -34,6 +34,7 @@ class BatchRow(Base):
     workspace: Mapped[str] = mapped_column(Text)
     options: Mapped[dict[str, object]] = mapped_column(JSON)
     discarded: Mapped[bool] = mapped_column(Boolean, default=False)
+    turn: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class JobRow(Base):
@@ -41,9 +42,11 @@ class JobRow(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index(None, "kind", "state", "owner", "queued_at", "position"),
+        Index(None, "kind", "state", "owner", "batch_id", "queued_at", "position"),
         Index(None, "batch_id", "position"),
-        Index(None, "state"),
+        Index(None, "state", "created_at"),
+        Index(None, "created_at"),
+        Index(None, "sha256"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -74,6 +77,10 @@ class JobRow(Base):
     took: Mapped[float | None] = mapped_column(Float)
     started_at: Mapped[float | None] = mapped_column(Float)
     finished_at: Mapped[float | None] = mapped_column(Float)
+    run: Mapped[str | None] = mapped_column(String(32))
+    seen_at: Mapped[float | None] = mapped_column(Float)
+    priority: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    result_at: Mapped[float | None] = mapped_column(Float)
 
 
 class EventRow(Base):
@@ -97,6 +104,25 @@ class TurnRow(Base):
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     owner: Mapped[str] = mapped_column(String(200), primary_key=True)
     number: Mapped[int] = mapped_column(Integer)
+
+
+class PauseRow(Base):
+    """What does not go on until a person says so: since when, and who stopped it."""
+
+    __tablename__ = "pauses"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    since: Mapped[float] = mapped_column(Float)
+    by: Mapped[str] = mapped_column(String(200))
+
+
+class RemovalRow(Base):
+    """A directory of something deleted, until the janitor has removed it."""
+
+    __tablename__ = "removals"
+
+    path: Mapped[str] = mapped_column(String(2000), primary_key=True)
+    asked_at: Mapped[float] = mapped_column(Float)
 
 
 def to_batch(row: BatchRow) -> Batch:

@@ -37,6 +37,7 @@ PYTHON_SHA256 = "2538b7dd20f9b9bbc7f501ac625285255dccf73d85297b9c3b61d4213ef7de4
 """An sdist that holds CPython 3.13.2 for Windows with its standard library."""
 
 PACKAGES = (
+    "alembic",
     "colorama",  # pytest needs it on Windows, and pip asks what Linux needs
     "filelock",
     "platformdirs",
