@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     job_retry_waits: tuple[float, ...] = (10.0, 60.0, 300.0)
     """Pauses before a job that failed for a passing reason is tried again by itself, in seconds."""
 
+    owner_limit: int | None = Field(None, ge=1)
+    """Jobs of one owner that may run at the same time; any number when unset."""
+
+    keep_failed_days: float | None = Field(None, gt=0)
+    """Days that originals of failed and cancelled jobs are kept; until discarded when unset."""
+
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""
 

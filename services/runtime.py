@@ -20,6 +20,7 @@ from services.jobs.audio_worker import AudioWorker
 from services.jobs.document_worker import DocumentWorker
 from services.jobs.lane import Lane
 from services.jobs.models import Options
+from services.jobs.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Runtime(Front):
         self._janitor.start()
         for lane in self._lanes:
             lane.start()
+        self._pulse.start()
         return self
 
     def _build(self) -> None:
@@ -71,16 +73,21 @@ class Runtime(Front):
             leased=lambda: self._store.workspaces(leased=True),
             submitted=lambda: self._store.workspaces(leased=False),
             max_age=settings.workspace_hours * HOUR,
+            unwanted=self._store.removals,
+            removed=self._store.removed,
+            results=settings.results_dir,
         )
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
         self._lanes = [self._lane("audio", AudioWorker(settings, self._host))] + [
             self._lane(f"documents-{number}", DocumentWorker(settings))
             for number in range(1, settings.document_workers + 1)
         ]
+        self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
 
     def stop(self) -> None:
         """Put back what runs, stop every thread and process, and free the data directory."""
+        self._pulse.stop()
         for lane in self._lanes:
             lane.ask_to_stop()
         for lane in self._lanes:

@@ -47,6 +47,9 @@ class Janitor:
         leased: Returns the workspaces that an unfinished or failed job needs.
         submitted: Returns the workspaces that were handed over with a batch.
         max_age: Age in seconds at which a workspace that was never submitted is removed.
+        unwanted: Returns directories of what was deleted, workspaces or below `results`.
+        removed: Called with each of those when it is gone.
+        results: The directory that holds a directory per result.
         interval: Seconds between rounds; `wake` starts one at once.
     """
 
@@ -57,8 +60,14 @@ class Janitor:
         submitted: Callable[[], set[Path]],
         max_age: float = 24 * HOUR,
         interval: float = 60.0,
+        unwanted: Callable[[], set[Path]] = set,
+        removed: Callable[[Path], None] = lambda _: None,
+        results: Path | None = None,
     ) -> None:
         self.root = root
+        self._unwanted = unwanted
+        self._removed = removed
+        self._results = results
         self._leased = leased
         self._submitted = submitted
         self._max_age = max_age
@@ -95,23 +104,38 @@ class Janitor:
             for path in candidates
             if path.resolve() not in leased and self._is_over(path, submitted, now)
         ]
-        for gone in set(self.waiting) - set(over):
+        deleted = self._unwanted()
+        over = [path for path in over if path not in deleted]
+        for gone in set(self.waiting) - {*over, *deleted}:
             del self.waiting[gone]
-        return [path for path in over if self._remove(path, now)]
+        swept = [path for path in over if self._remove(path, now)]
+        return swept + [path for path in sorted(deleted) if self._remove_deleted(path, now)]
+
+    def _remove_deleted(self, path: Path, now: float) -> bool:
+        """Remove what a person deleted, if it is one of ours, and say so."""
+        in_root = path.parent == self.root and (is_workspace(path) or is_remainder(path))
+        there = path.is_dir() and (in_root or path.parent == self._results)
+        if there and not self._remove(path, now):
+            return False
+        self._removed(path)
+        return there
 
     def _remove(self, path: Path, now: float) -> bool:
         before = self.waiting.get(path, Waiting("", 0, now))
         if now < before.again_at:
             return False
         try:
-            remove_workspace(path)
+            if path.parent == self._results:
+                operations.remove_tree(path)
+            else:
+                remove_workspace(path)
         except (FileAccessError, OSError) as error:
             pause = min(FIRST_PAUSE * 2**before.tries, LONGEST_PAUSE)
             self.waiting[path] = Waiting(str(error), before.tries + 1, now + pause)
-            log.warning("workspace %s cannot be removed yet: %s", path.name, error)
+            log.warning("%s cannot be removed yet: %s", path.name, error)
             return False
         self.waiting.pop(path, None)
-        log.info("removed workspace %s", path.name)
+        log.info("removed %s", path.name)
         return True
 
     def _run(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.jobs.models import Job, Kind, State
+from services.jobs.models import Job, Kind, State, Work
 
 _UNKNOWN_LENGTH = {Kind.AUDIO: 60.0, Kind.DOCUMENT: 10.0, Kind.UNKNOWN: 1.0}
 
@@ -22,7 +22,7 @@ class Estimate:
     left: float | None
 
 
-def estimate(jobs: Sequence[Job], now: float) -> Estimate:
+def estimate(jobs: Sequence[Job | Work], now: float) -> Estimate:
     """Judge a batch by the length of its files: seconds of audio, pages of documents.
 
     The two kinds run side by side, so the slower one decides what is left. What ended before the
@@ -60,9 +60,9 @@ def estimate(jobs: Sequence[Job], now: float) -> Estimate:
     return Estimate(overall, elapsed, left)
 
 
-def _length(job: Job) -> float:
+def _length(job: Job | Work) -> float:
     return job.length or _UNKNOWN_LENGTH[job.kind]
 
 
-def _share(job: Job) -> float:
+def _share(job: Job | Work) -> float:
     return 1.0 if job.state.over else job.progress if job.state is State.RUNNING else 0.0

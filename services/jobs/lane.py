@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from services.errors import DiskFull, PermanentError, ScriptoriumError, is_transient
@@ -60,9 +61,17 @@ class Claims:
     def take(self, kind: Kind, like: Job | None = None) -> Job | None:
         """Claim the next job; with `like`, only one that carries the same options."""
         job = self._store.claim(kind, like.options if like else None)
-        if job is not None:
-            self._held[job.id] = job
+        if job is None:
+            return None
+        if not job.path.is_file():  # of one that was done before, only the kept original is left
+            job = replace(job, path=self._results.original(job) or job.path)
+        self._held[job.id] = job
         return job
+
+    @property
+    def held(self) -> list[Job]:
+        """The jobs that are not settled yet."""
+        return list(self._held.values())
 
     def check_original(self, job: Job) -> None:
         """Check that a job's file is still what was submitted.
@@ -89,7 +98,7 @@ class Claims:
         if now - at < PROGRESS_SECONDS and said == stage:
             return True
         self._told[job.id] = (now, stage)
-        if self._store.set_progress(job.id, share, stage):
+        if self._store.set_progress(job, share, stage):
             return True
         self._forget(job)  # a person cancelled it
         return False
@@ -97,17 +106,29 @@ class Claims:
     def done(
         self, job: Job, result: Result, *, length: float, engine: str, model: str, took: float
     ) -> None:
-        """Save a result, then mark its job done. A job cancelled meanwhile stays cancelled.
+        """Save a result and mark its job done, unless it is not this lane's any more.
 
         Args:
             took: The work that it cost, in seconds.
         """
-        self._results.save(job, result)
-        note = " ".join(result.notes) or None
-        finished = self._store.finish(
-            job.id, length=length, engine=engine, model=model, note=note, took=took
-        )
-        log.info("%s: %s (%s)", "done" if finished else "cancelled", job.name, job.id)
+        staged = self._results.stage(job, result)
+        try:
+            finished = self._store.finish(
+                job,
+                lambda: self._results.publish(job, staged),
+                length=length,
+                engine=engine,
+                model=model,
+                note=" ".join(result.notes) or None,
+                took=took,
+            )
+        except BaseException:
+            self._results.drop(staged)
+            raise
+        if not finished:
+            deleted = self._store.job(job.id) is None
+            self._results.drop(self._results.directory(job.id) if deleted else staged)
+        log.info("%s: %s (%s)", "done" if finished else "not wanted any more", job.name, job.id)
         self._forget(job)
 
     def failed(self, job: Job, error: BaseException) -> None:
@@ -118,11 +139,13 @@ class Claims:
         if isinstance(error, DiskFull):
             log.warning("put back: %s (%s): %s", job.name, job.id, error)
             self.no_room = str(error)
-            self._store.release(job.id, self.no_room)
+            self._store.release(job, self.no_room)
             self._forget(job)
             return
         known = isinstance(error, ScriptoriumError)
-        log.warning("failed: %s (%s): %s", job.name, job.id, error, exc_info=not known)
+        log.warning(
+            "failed: %s (%s): %s", job.name, job.id, error, exc_info=None if known else error
+        )
         text = (
             str(error)
             if known
@@ -132,14 +155,14 @@ class Claims:
                 "report it with the server's log."
             )
         )
-        self._store.fail(job.id, text, transient=is_transient(error))
+        self._store.fail(job, text, transient=is_transient(error))
         self._forget(job)
 
     def settle_rest(self, error: BaseException | None) -> None:
         """Put back, or fail with `error`, whatever the worker left unsettled."""
         for job in list(self._held.values()):
             if self._stopping.is_set():
-                self._store.release(job.id)
+                self._store.release(job)
                 self._forget(job)
             else:
                 self.failed(job, error or RuntimeError("the worker did not settle this job"))
@@ -176,7 +199,9 @@ class Lane:
         self._settled = settled
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._claims: Claims | None = None
+        self._name = name
+        self._thread = self._new_thread()
 
     @property
     def kind(self) -> Kind:
@@ -186,6 +211,21 @@ class Lane:
     def start(self) -> None:
         """Begin to take jobs."""
         self._thread.start()
+
+    def renew(self) -> None:
+        """Say in the store that the jobs at hand are worked on, if they are.
+
+        A lane whose thread has died says nothing more of its jobs, and gets a new thread.
+        """
+        if self._stopping.is_set():
+            return
+        if not self._thread.is_alive():
+            log.error("lane %s died and is started again", self._name)
+            self._claims = None
+            self._thread = self._new_thread()
+            self._thread.start()
+        elif self._claims is not None:
+            self._store.renew(self._claims.held)
 
     def wake(self) -> None:
         """Look for a job now instead of at the next round."""
@@ -201,7 +241,10 @@ class Lane:
         self.ask_to_stop()
         self._thread.join(timeout)
         if self._thread.is_alive():
-            log.error("lane %s did not stop within %.0f s", self._thread.name, timeout)
+            log.error("lane %s did not stop within %.0f s", self._name, timeout)
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=self._name, daemon=True)
 
     def _run(self) -> None:
         try:
@@ -209,7 +252,7 @@ class Lane:
                 try:
                     worked = self._step()
                 except Exception:  # the store itself failed: a lock, a full disk
-                    log.exception("lane %s could not take a job", self._thread.name)
+                    log.exception("lane %s could not take a job", self._name)
                     worked = False
                 if not worked:
                     self._wake.wait(ROOM_SECONDS if self.paused else IDLE_SECONDS)
@@ -222,6 +265,7 @@ class Lane:
         if self.paused:
             return False
         claims = Claims(self._store, self._results, self._stopping, self._settled)
+        self._claims = claims
         job = claims.take(self._worker.kind)
         if job is None:
             return False
@@ -243,6 +287,6 @@ class Lane:
             try:
                 return claims.settle_rest(error)
             except Exception:
-                log.exception("lane %s cannot reach the job store", self._thread.name)
+                log.exception("lane %s cannot reach the job store", self._name)
                 if self._stopping.wait(IDLE_SECONDS):
                     return

@@ -22,6 +22,11 @@ class State(StrEnum):
         """Whether nothing more happens to the job by itself."""
         return self in (State.DONE, State.FAILED, State.CANCELLED)
 
+    @property
+    def fell_short(self) -> bool:
+        """Whether it ended without the result that was asked for: it can be tried again."""
+        return self in (State.FAILED, State.CANCELLED)
+
 
 class Kind(StrEnum):
     """What a file is; `audio` includes the sound of a video."""
@@ -42,6 +47,15 @@ class Options:
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON keeps them."""
         return asdict(self)
+
+    def text(self) -> str:
+        """Return what was chosen, for a person: what differs from an untouched choice."""
+        chosen = [
+            f"{name.replace('_', ' ')} {value}"
+            for name, value in self.as_dict().items()
+            if value != type(self).__dataclass_fields__[name].default
+        ]
+        return ", ".join(chosen) or "the settings of the server"
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Options:
@@ -75,7 +89,9 @@ class Job:
     `progress` runs from 0 to 1; `attempts` counts how often it was begun, `crashes` how often in a
     row the server stopped while it ran; a queued job is not begun before `not_before`;
     `error_kind` is `transient` or `permanent`; `took` is the work that its result cost, in seconds,
-    without the time that it waited beside others.
+    without the time that it waited beside others. `run` names the try that is under way: only who
+    holds it may say how the job goes on. Jobs of a higher `priority` come first. `result_at` is
+    when its result was made: one that is done again keeps the old one until the new one is whole.
     """
 
     id: str
@@ -104,6 +120,53 @@ class Job:
     started_at: float | None
     finished_at: float | None
     took: float | None
+    run: str | None
+    priority: int
+    result_at: float | None
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it ended, and its file is of a kind that can be worked on."""
+        return self.state.over and self.kind is not Kind.UNKNOWN
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are meant; what is not given does not matter.
+
+    `text` is looked for in names, whatever the case; `since` and `until` are when jobs were
+    submitted, in seconds since the epoch.
+    """
+
+    batch_id: str | None = None
+    states: tuple[State, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    owner: str | None = None
+    model: str | None = None
+    text: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an estimate needs of a job; see `Job`."""
+
+    kind: Kind
+    state: State
+    length: float | None
+    progress: float
+    queued_at: float
+    started_at: float | None
+    finished_at: float | None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """That the queue stands still: since when, and who stopped it."""
+
+    since: float
+    by: str
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import sessionmaker
 
+from services.jobs import queue
 from services.jobs.connection import connect
 from services.jobs.migrations import bring_up_to_date
-from services.jobs.models import Batch, BatchSummary, Event, Job, Kind, State
-from services.jobs.schema import BatchRow, EventRow, JobRow, TurnRow, to_batch, to_job
+from services.jobs.models import (
+    Batch,
+    BatchSummary,
+    Event,
+    Job,
+    JobFilter,
+    Kind,
+    Pause,
+    State,
+    Work,
+)
+from services.jobs.schema import (
+    BatchRow,
+    EventRow,
+    JobRow,
+    PauseRow,
+    RemovalRow,
+    to_batch,
+    to_job,
+)
 
 
 class StoreReader:
@@ -20,9 +42,11 @@ class StoreReader:
     Args:
         url: SQLAlchemy URL. SQLite runs in WAL mode with full synchronisation, so that a batch
             that was accepted survives a power cut.
+        clock: Returns the time in seconds since the epoch.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._engines = [connect(url, writes=False), connect(url, writes=True)]
         self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
         bring_up_to_date(self._engines[1])
@@ -101,28 +125,83 @@ class StoreReader:
             return {(Kind(kind), State(state)): count for kind, state, count in rows}
 
     def places(self) -> dict[str, int]:
-        """Return each queued job's place in its queue, by id; 1 is next."""
-        places: dict[str, int] = {}
+        """Return the place of each job that could be taken now, by id; 1 is next of its kind."""
         with self._reader() as session:
-            turns = {(t.kind, t.owner): t.number for t in session.scalars(select(TurnRow))}
-            waiting: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-            for job_id, kind, owner in session.execute(
-                select(JobRow.id, JobRow.kind, JobRow.owner)
-                .where(JobRow.state == State.QUEUED)
-                .order_by(JobRow.queued_at, JobRow.position)
-            ):
-                waiting[kind][owner].append(job_id)
-        for kind, by_owner in waiting.items():
-            owners = sorted(by_owner, key=lambda owner: (turns.get((kind, owner), 0), owner))
-            rounds = max(len(ids) for ids in by_owner.values())
-            order = (
-                by_owner[owner][turn]
-                for turn in range(rounds)
-                for owner in owners
-                if turn < len(by_owner[owner])
+            return queue.places(session, self._clock())
+
+    def paused(self) -> Pause | None:
+        """Return since when the queue stands still and who stopped it; None when it moves."""
+        with self._reader() as session:
+            row = session.get(PauseRow, "queue")
+            return Pause(row.since, row.by) if row else None
+
+    def find(self, wanted: JobFilter, limit: int = 50, offset: int = 0) -> list[Job]:
+        """Return the jobs that a filter means: a batch's in their order, else the newest first."""
+        newest_first = [JobRow.created_at.desc()] if wanted.batch_id is None else []
+        query = (
+            select(JobRow.__table__).where(*_meant(wanted)).order_by(*newest_first, JobRow.position)
+        )
+        with self._reader() as session:
+            return [to_job(row) for row in session.execute(query.limit(limit).offset(offset))]
+
+    def ids(self, wanted: JobFilter) -> list[str]:
+        """Return the ids of all jobs that a filter means."""
+        with self._reader() as session:
+            return list(session.scalars(select(JobRow.id).where(*_meant(wanted))))
+
+    def count(self, wanted: JobFilter) -> dict[State, int]:
+        """Return how many jobs a filter means, by their state."""
+        query = select(JobRow.state, func.count()).where(*_meant(wanted)).group_by(JobRow.state)
+        with self._reader() as session:
+            return {State(state): count for state, count in session.execute(query)}
+
+    def work(self, batch_id: str) -> list[Work]:
+        """Return what an estimate needs of a batch's jobs."""
+        columns = [getattr(JobRow, name) for name in Work.__dataclass_fields__]
+        with self._reader() as session:
+            rows = session.execute(select(*columns).where(JobRow.batch_id == batch_id))
+            return [Work(Kind(kind), State(state), *rest) for kind, state, *rest in rows]
+
+    def models(self) -> list[str]:
+        """Return the models that made the results at hand."""
+        query = select(JobRow.model).where(JobRow.model.is_not(None)).distinct()
+        with self._reader() as session:
+            return sorted(model for model in session.scalars(query) if model)
+
+    def earlier(self, sha256s: Iterable[str], owner: str) -> dict[str, Job]:
+        """Return an owner's newest job with a result for each of these contents, by SHA-256."""
+        query = (
+            select(JobRow.__table__)
+            .where(
+                JobRow.sha256.in_(list(sha256s)),
+                JobRow.owner == owner,
+                JobRow.result_at.is_not(None),
             )
-            places.update((job_id, place) for place, job_id in enumerate(order, start=1))
-        return places
+            .order_by(JobRow.result_at)
+        )
+        with self._reader() as session:
+            return {row.sha256: to_job(row) for row in session.execute(query)}
+
+    def kept(self, batch_id: str) -> tuple[int, int]:
+        """Return how many originals are kept for another try, and their size in bytes."""
+        query = (
+            select(func.count(), func.coalesce(func.sum(JobRow.size), 0))
+            .join(BatchRow, BatchRow.id == JobRow.batch_id)
+            .where(
+                JobRow.batch_id == batch_id,
+                JobRow.state.in_((State.FAILED, State.CANCELLED)),
+                JobRow.kind != Kind.UNKNOWN,
+                ~BatchRow.discarded,
+            )
+        )
+        with self._reader() as session:
+            count, size = session.execute(query).one()
+            return count, size
+
+    def removals(self) -> set[Path]:
+        """Return the directories of what was deleted that are not gone yet."""
+        with self._reader() as session:
+            return {Path(path) for path in session.scalars(select(RemovalRow.path))}
 
     def workspaces(self, leased: bool) -> set[Path]:
         """Return the workspaces of all batches, or only those that a job still needs.
@@ -134,8 +213,31 @@ class StoreReader:
         if leased:
             # A file of unknown kind cannot be tried again.
             needing = select(JobRow.batch_id).where(
-                JobRow.state != State.DONE, JobRow.kind != Kind.UNKNOWN
+                JobRow.state.in_([s for s in State if s is not State.DONE]),
+                JobRow.kind != Kind.UNKNOWN,
             )
             query = query.where(BatchRow.id.in_(needing), ~BatchRow.discarded)
         with self._reader() as session:
             return {Path(workspace) for workspace in session.scalars(query)}
+
+
+def _meant(wanted: JobFilter) -> list[Any]:
+    """Return the conditions that a filter stands for."""
+    conditions: list[Any] = []
+    if wanted.batch_id is not None:
+        conditions.append(JobRow.batch_id == wanted.batch_id)
+    if wanted.states:
+        conditions.append(JobRow.state.in_(wanted.states))
+    if wanted.kinds:
+        conditions.append(JobRow.kind.in_(wanted.kinds))
+    if wanted.owner is not None:
+        conditions.append(JobRow.owner == wanted.owner)
+    if wanted.model is not None:
+        conditions.append(JobRow.model == wanted.model)
+    if wanted.text:
+        conditions.append(JobRow.name.icontains(wanted.text, autoescape=True))
+    if wanted.since is not None:
+        conditions.append(JobRow.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(JobRow.created_at < wanted.until)
+    return conditions

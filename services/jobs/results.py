@@ -12,6 +12,8 @@ from services.jobs.models import Job
 
 Result = Transcript | Document
 
+_STAGED = "staged-"
+
 
 class Results:
     """The results under one directory."""
@@ -19,19 +21,32 @@ class Results:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def save(self, job: Job, result: Result) -> None:
-        """Write the result, and keep the original beside it so that it can be played or shown.
+    def stage(self, job: Job, result: Result) -> Path:
+        """Write the result of a run beside the place of the job's result, and keep the original.
 
-        Both are whole when this returns: only then may the job say `done`.
+        Both are whole when this returns; `publish` then makes the result the job's.
         """
         directory = operations.make_dir(self.root / job.id)
-        for stale in directory.glob(f"{operations.PART}*"):  # of a server that was killed
-            operations.discard(stale)
         original = self._original(job)
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
-        text = json.dumps(result.as_dict(), ensure_ascii=False)
-        operations.write_atomic(self._file(job.id), text)
+        staged = directory / f"{_STAGED}{job.run}.json"
+        operations.write_atomic(staged, json.dumps(result.as_dict(), ensure_ascii=False))
+        return staged
+
+    def publish(self, job: Job, staged: Path) -> None:
+        """Make a staged result the job's; the one that it replaces is kept to compare with."""
+        current = self._file(job.id)
+        if current.exists():
+            operations.link_or_copy(current, self._previous(job.id))
+        operations.replace(staged, current)
+        for pattern in (f"{_STAGED}*", f"{operations.PART}*"):  # of runs that were killed
+            for stale in current.parent.glob(pattern):
+                operations.discard(stale)
+
+    def drop(self, path: Path) -> None:
+        """Remove a staged result, or all that there is of a job, that nobody wants any more."""
+        operations.discard(path)
 
     def load(self, job_id: str) -> Result:
         """Read a result back.
@@ -39,11 +54,12 @@ class Results:
         Raises:
             FileNotFoundError: the job has none.
         """
-        with operations.open_to_read(self._file(job_id)) as handle:
-            values = json.load(handle)
-        if values["kind"] == "transcript":
-            return Transcript.from_dict(values)
-        return Document.from_dict(values)
+        return _read(self._file(job_id))
+
+    def previous(self, job_id: str) -> Result | None:
+        """Read back the result that the newest one replaced; None when there was none."""
+        path = self._previous(job_id)
+        return _read(path) if path.is_file() else None
 
     def original(self, job: Job) -> Path | None:
         """Return the original beside the result; before there is one, the upload itself."""
@@ -53,8 +69,21 @@ class Results:
         """Return where the image of a page is kept."""
         return self.root / job_id / "pages" / f"{number}.png"
 
+    def directory(self, job_id: str) -> Path:
+        """Return the directory that holds all there is of a job's result."""
+        return self.root / job_id
+
+    def _previous(self, job_id: str) -> Path:
+        return self.root / job_id / "previous.json"
+
     def _file(self, job_id: str) -> Path:
         return self.root / job_id / "result.json"
 
     def _original(self, job: Job) -> Path:
         return self.root / job.id / f"original{job.path.suffix}"
+
+
+def _read(path: Path) -> Result:
+    with operations.open_to_read(path) as handle:
+        values = json.load(handle)
+    return (Transcript if values["kind"] == "transcript" else Document).from_dict(values)

@@ -43,6 +43,7 @@ class JobRow(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index(None, "kind", "state", "owner", "batch_id", "queued_at", "position"),
+        Index(None, "kind", "state", "priority"),
         Index(None, "batch_id", "position"),
         Index(None, "state", "created_at"),
         Index(None, "created_at"),

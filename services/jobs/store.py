@@ -1,20 +1,22 @@
-"""The job store: every change of the truth about batches and jobs."""
+"""The job store: how jobs come in, run and end."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from services.jobs import queue
 from services.jobs.connection import changed_rows
+from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
-from services.jobs.reading import StoreReader
-from services.jobs.schema import BatchRow, EventRow, JobRow, TurnRow, to_batch, to_job
+from services.jobs.requests import QUEUED, Requests
+from services.jobs.schema import BatchRow, JobRow, PauseRow, to_batch, to_job
 
 
 def new_id() -> str:
@@ -22,13 +24,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-_QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0}
-
-
-class JobStore(StoreReader):
+class JobStore(Requests):
     """Batches and jobs, and every change of their states, each with its line in the history.
 
-    Each method is one transaction and may be called from any thread.
+    Each method is one transaction and may be called from any thread. Who claims a job gets it with
+    a `run`; once the job was cancelled, freed or deleted, nothing that is said of that run counts.
 
     Args:
         url: SQLAlchemy URL.
@@ -37,6 +37,7 @@ class JobStore(StoreReader):
             runs alone; if it brings the server down once more, it has failed.
         retry_waits: Pauses after which a job that failed for a passing reason is tried again, in
             seconds; their number is the number of tries.
+        owner_limit: Jobs of one owner that may run at the same time; None for any number.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class JobStore(StoreReader):
         clock: Callable[[], float] = time.time,
         crash_limit: int = 3,
         retry_waits: Sequence[float] = (),
+        owner_limit: int | None = None,
     ) -> None:
-        super().__init__(url)
-        self._clock = clock
+        super().__init__(url, clock)
         self._crash_limit = crash_limit
         self._retry_waits = tuple(retry_waits)
+        self._owner_limit = owner_limit
 
-    # --- submitting -------------------------------------------------------------------
+    # --- coming in --------------------------------------------------------------------
 
     def add_batch(
         self, owner: str, workspace: Path, options: Options, jobs: Sequence[NewJob]
@@ -68,118 +70,105 @@ class JobStore(StoreReader):
         with self._writer.begin() as session:
             session.add(row)
             session.flush()
-            rows = [
-                JobRow(
-                    id=new_id(),
-                    batch_id=row.id,
-                    position=position,
-                    owner=owner,
-                    name=job.name,
-                    kind=job.kind,
-                    path=str(job.path),
-                    sha256=job.sha256,
-                    size=job.size,
-                    length=job.length,
-                    state=State.FAILED if job.error else State.QUEUED,
-                    error=job.error,
-                    error_kind="permanent" if job.error else None,
-                    options=options.as_dict(),
-                    created_at=now,
-                    queued_at=now,
-                    finished_at=now if job.error else None,
-                )
-                for position, job in enumerate(jobs)
-            ]
-            session.add_all(rows)
-            session.flush()
-            session.add_all(
-                EventRow(job_id=job.id, at=now, state=job.state, attempt=0, reason=job.error)
-                for job in rows
-            )
+            rows = [self._new_row(row, position, job) for position, job in enumerate(jobs)]
+            if rows:
+                session.execute(insert(JobRow), rows)
+            for error in {job.error for job in jobs}:
+                added = [(one["id"], 0, one["state"]) for one in rows if one["error"] == error]
+                record(session, added, now, error)
             return to_batch(row)
+
+    def _new_row(self, batch: BatchRow, position: int, job: NewJob) -> dict[str, Any]:
+        return {
+            "id": new_id(),
+            "batch_id": batch.id,
+            "position": position,
+            "owner": batch.owner,
+            "name": job.name,
+            "kind": job.kind,
+            "path": str(job.path),
+            "sha256": job.sha256,
+            "size": job.size,
+            "length": job.length,
+            "state": State.FAILED if job.error else State.QUEUED,
+            "error": job.error,
+            "error_kind": "permanent" if job.error else None,
+            "options": batch.options,
+            "created_at": batch.created_at,
+            "queued_at": batch.created_at,
+            "finished_at": batch.created_at if job.error else None,
+        }
 
     # --- running ----------------------------------------------------------------------
 
     def claim(self, kind: Kind, options: Options | None = None) -> Job | None:
         """Take the next queued job of `kind` and mark it running, or return None.
 
-        Owners take turns; within an owner the oldest job comes first. With `options`, only a
-        job that carries exactly these is taken. No two callers get the same job. One during which
-        the server stopped too often waits until nothing else runs, and then runs alone.
+        No two callers get the same job; see `queue` for the order. With `options`, only a job
+        that carries exactly these is taken. One during which the server stopped too often waits
+        until nothing else runs or could, and then runs alone.
         """
         suspect = JobRow.crashes >= self._crash_limit
         now = self._clock()
         with self._writer.begin() as session:
+            if session.get(PauseRow, "queue") is not None:
+                return None
             running = select(func.count(), func.sum(case((suspect, 1), else_=0))).where(
                 JobRow.state == State.RUNNING
             )
             others, suspects = session.execute(running).one()
             if suspects:
                 return None
-            ready = [JobRow.kind == kind, JobRow.state == State.QUEUED, JobRow.not_before <= now]
-            if others:
-                ready.append(~suspect)
-            owners = list(session.scalars(select(JobRow.owner).where(*ready).distinct()))
-            turns: dict[str, int] = dict(
-                session.execute(select(TurnRow.owner, TurnRow.number).where(TurnRow.kind == kind))
-                .tuples()
-                .all()
-            )
-            for owner in sorted(owners, key=lambda owner: (turns.get(owner, 0), owner)):
-                candidate = session.execute(
-                    select(JobRow.id, JobRow.options)
-                    .where(*ready, JobRow.owner == owner)
-                    .order_by(suspect, JobRow.queued_at, JobRow.position)
-                    .limit(1)
-                    .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer
-                ).one_or_none()
-                if candidate is None:
-                    continue
-                if options is not None and Options.from_dict(candidate.options) != options:
-                    continue
-                row = session.execute(
-                    update(JobRow)
-                    .where(JobRow.id == candidate.id, JobRow.state == State.QUEUED)
-                    .values(
-                        state=State.RUNNING,
-                        attempts=JobRow.attempts + 1,
-                        started_at=now,
-                        finished_at=None,
-                        progress=0.0,
-                        stage="",
-                        error=None,
-                        error_kind=None,
-                        note=None,
-                    )
-                    .returning(JobRow.__table__)
-                ).one_or_none()
-                if row is not None:
-                    self._record(session, [(row.id, row.attempts)], State.RUNNING, now=now)
-                    # A count and not a time: clocks stand still between two quick claims.
-                    turn = max(turns.values(), default=0) + 1
-                    session.merge(TurnRow(kind=kind, owner=owner, number=turn))
-                    return to_job(row)
+            for wanted in (~suspect,) if others else (~suspect, suspect):
+                ready = [JobRow.not_before <= now, wanted]
+                found = queue.next_in_line(session, kind, ready, options, self._owner_limit)
+                if found:
+                    return self._begin(session, found, now)
         return None
 
-    def set_progress(self, job_id: str, progress: float, stage: str) -> bool:
-        """Store how far a running job is; return False when it is no longer running."""
+    def _begin(self, session: Session, job_id: str, now: float) -> Job:
+        row = session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id)
+            .values(
+                state=State.RUNNING,
+                run=new_id(),
+                seen_at=now,
+                attempts=JobRow.attempts + 1,
+                started_at=now,
+                finished_at=None,
+                progress=0.0,
+                stage="",
+                error=None,
+                error_kind=None,
+                note=None,
+            )
+            .returning(JobRow.__table__)
+        ).one()
+        record(session, [(row.id, row.attempts, row.state)], now)
+        queue.take_turn(session, Kind(row.kind), row.owner, row.batch_id)
+        return to_job(row)
+
+    def set_progress(self, job: Job, progress: float, stage: str) -> bool:
+        """Store how far a claimed job is; return False when it is not the caller's any more."""
         with self._writer.begin() as session:
             done = session.execute(
                 update(JobRow)
-                .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
+                .where(*_held(job))
                 .values(progress=min(max(progress, 0.0), 1.0), stage=stage)
             )
             return changed_rows(done) == 1
 
-    def is_running(self, job_id: str) -> bool:
-        """Whether a job is (still) marked running: False once it was cancelled."""
-        with self._reader() as session:
-            found = session.scalar(select(JobRow.state).where(JobRow.id == job_id))
-            return found == State.RUNNING
+    def renew(self, jobs: Sequence[Job]) -> None:
+        """Say that claimed jobs are still being worked on."""
+        with self._writer.begin() as session:
+            for job in jobs:
+                session.execute(update(JobRow).where(*_held(job)).values(seen_at=self._clock()))
 
     def finish(
         self,
-        job_id: str,
+        job: Job,
+        publish: Callable[[], None] = lambda: None,
         *,
         length: float,
         engine: str,
@@ -187,177 +176,127 @@ class JobStore(StoreReader):
         note: str | None,
         took: float | None = None,
     ) -> bool:
-        """Mark a running job done. Its result must be on disk already."""
-        with self._writer.begin() as session:
-            return self._end(
-                session,
-                job_id,
-                State.DONE,
-                progress=1.0,
-                length=length,
-                engine=engine,
-                model=model,
-                note=note,
-                took=took,
-            )
+        """Mark a claimed job done; return False when it is not the caller's any more.
 
-    def fail(self, job_id: str, error: str, *, transient: bool) -> bool:
-        """Mark a running job failed, with the sentence that tells a person why.
+        Args:
+            job: As it was claimed.
+            publish: Puts the result, which is on disk, into its place. It is called when the job
+                is known to be the caller's and nobody can change that; if it raises, the job
+                stays as it is.
+            length: Seconds of audio, or pages, as reading the file showed.
+            engine: What made the result.
+            model: With which model.
+            note: What a person should know about the result.
+            took: The work that it cost, in seconds.
+        """
+        now = self._clock()
+        made: dict[str, Any] = {
+            "length": length,
+            "engine": engine,
+            "model": model,
+            "note": note,
+            "took": took,
+        }
+        with self._writer.begin() as session:
+            done = self._end(session, job, State.DONE, progress=1.0, result_at=now, **made)
+            if done:
+                publish()
+            return done
+
+    def fail(self, job: Job, error: str, *, transient: bool) -> bool:
+        """Mark a claimed job failed, with the sentence that tells a person why.
 
         Where the reason may pass, the job is queued for another try after a pause instead, until
-        its tries are used up.
+        its tries are used up. Returns False when the job is not the caller's any more.
         """
         kind = "transient" if transient else "permanent"
         with self._writer.begin() as session:
-            tried = session.scalar(select(JobRow.retries).where(JobRow.id == job_id)) or 0
+            tried = session.scalar(select(JobRow.retries).where(JobRow.id == job.id)) or 0
             if not transient or tried >= len(self._retry_waits):
-                return self._end(session, job_id, State.FAILED, error=error, error_kind=kind)
-            done = session.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
-                .values(
-                    **_QUEUED,
-                    crashes=0,
-                    retries=tried + 1,
-                    not_before=self._clock() + self._retry_waits[tried],
-                    error=error,
-                    error_kind=kind,
-                )
-                .returning(JobRow.id, JobRow.attempts)
-            ).all()
-            self._record(session, done, State.QUEUED, error)
-            return len(done) == 1
+                return self._end(session, job, State.FAILED, error, error_kind=kind)
+            again = self._clock() + self._retry_waits[tried]
+            values = {"retries": tried + 1, "not_before": again, "error_kind": kind}
+            return self._put_back(session, job, error, error=error, crashes=0, **values)
 
-    def release(self, job_id: str, reason: str | None = None) -> None:
-        """Put a running job back because it cannot go on now; this try does not count.
+    def release(self, job: Job, reason: str | None = None) -> None:
+        """Put a claimed job back because it cannot go on now; this try does not count.
 
         Args:
+            job: As it was claimed.
             reason: What it waits for, for a person; None when the server stops.
         """
+        values = {"attempts": JobRow.attempts - 1, "crashes": 0, "error": reason}
         with self._writer.begin() as session:
-            done = session.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
-                .values(**_QUEUED, attempts=JobRow.attempts - 1, crashes=0, error=reason)
-                .returning(JobRow.id, JobRow.attempts)
-            ).all()
-            self._record(session, done, State.QUEUED, reason or "the server was stopped")
+            self._put_back(session, job, reason or "the server was stopped", **values)
 
-    def recover(self) -> int:
-        """Free the jobs of a server that stopped without a word; return how many.
+    def recover(self, unseen_since: float | None = None) -> int:
+        """Free the jobs that nothing works on any more; return how many.
 
-        They are queued again. One that ran alone, because it was running at too many such stops
+        They are queued again. One that ran alone, because it was running at too many crashes
         before, has failed: it is what brings the server down.
+
+        Args:
+            unseen_since: Seconds since the epoch: those whose last sign of life is older. All of
+                them when not given, which is right at the start of the only server.
         """
-        running = JobRow.state == State.RUNNING
+        conditions = [JobRow.state == State.RUNNING]
+        if unseen_since is not None:
+            conditions.append(JobRow.seen_at < unseen_since)
+        now = self._clock()
+        error = (
+            f"The server stopped {self._crash_limit} times while it read this file, and once "
+            "more when it read nothing else. The file is kept; report it with the server's log."
+        )
+        failed = {
+            "state": State.FAILED,
+            "stage": "",
+            "run": None,
+            "finished_at": now,
+            "error": error,
+            "error_kind": "permanent",
+        }
+        queued = {**QUEUED, "crashes": JobRow.crashes + 1}
+        why = "the server stopped while it ran"
+        if unseen_since is not None:
+            why = "what worked on it showed no sign of life"
+        count = 0
         with self._writer.begin() as session:
-            error = (
-                f"The server stopped {self._crash_limit} times while it read this file, and once "
-                "more when it read nothing else. The file is kept; report it with the server's log."
-            )
-            failed = session.execute(
-                update(JobRow)
-                .where(running, JobRow.crashes >= self._crash_limit)
-                .values(
-                    state=State.FAILED,
-                    stage="",
-                    finished_at=self._clock(),
-                    error=error,
-                    error_kind="permanent",
-                )
-                .returning(JobRow.id, JobRow.attempts)
-            ).all()
-            self._record(session, failed, State.FAILED, error)
-            queued = session.execute(
-                update(JobRow)
-                .where(running)
-                .values(**_QUEUED, crashes=JobRow.crashes + 1)
-                .returning(JobRow.id, JobRow.attempts)
-            ).all()
-            self._record(session, queued, State.QUEUED, "the server stopped while it ran")
-            return len(failed) + len(queued)
-
-    # --- what a person asks for -------------------------------------------------------
-
-    def cancel(self, job_ids: Iterable[str]) -> int:
-        """Cancel the jobs that have not ended; return how many."""
-        with self._writer.begin() as session:
-            done = session.execute(
-                update(JobRow)
-                .where(
-                    JobRow.id.in_(list(job_ids)),
-                    JobRow.state.in_((State.QUEUED, State.RUNNING)),
-                )
-                .values(state=State.CANCELLED, stage="", finished_at=self._clock())
-                .returning(JobRow.id, JobRow.attempts)
-            ).all()
-            self._record(session, done, State.CANCELLED)
-            return len(done)
-
-    def requeue(self, job_ids: Iterable[str]) -> int:
-        """Queue failed and cancelled jobs again with the options they carry; return how many."""
-        with self._writer.begin() as session:
-            done = session.execute(
-                update(JobRow)
-                .where(
-                    JobRow.id.in_(list(job_ids)),
-                    JobRow.state.in_((State.FAILED, State.CANCELLED)),
-                    JobRow.kind != Kind.UNKNOWN,
-                    JobRow.batch_id.in_(select(BatchRow.id).where(~BatchRow.discarded)),
-                )
-                .values(
-                    **_QUEUED,
-                    queued_at=self._clock(),
-                    started_at=None,
-                    finished_at=None,
-                    attempts=0,
-                    crashes=0,
-                    retries=0,
-                    not_before=0.0,
-                    error=None,
-                    error_kind=None,
-                )
-                .returning(JobRow.id, JobRow.attempts)
-            ).all()
-            self._record(session, done, State.QUEUED, "a person asked for another try")
-            return len(done)
-
-    def discard(self, batch_id: str) -> bool:
-        """Give up the originals of what failed or was cancelled in a batch that has ended."""
-        with self._writer.begin() as session:
-            unfinished = select(JobRow.id).where(
-                JobRow.batch_id == batch_id, JobRow.state.in_((State.QUEUED, State.RUNNING))
-            )
-            done = session.execute(
-                update(BatchRow)
-                .where(BatchRow.id == batch_id, ~unfinished.exists())
-                .values(discarded=True)
-            )
-            return changed_rows(done) == 1
+            for more, values, reason in (
+                ([JobRow.crashes >= self._crash_limit], failed, error),
+                ([], queued, why),
+            ):
+                freed = session.execute(
+                    update(JobRow).where(*conditions, *more).values(**values).returning(*_RECORD)
+                ).all()
+                record(session, freed, now, reason)
+                count += len(freed)
+        return count
 
     # --- inside -----------------------------------------------------------------------
 
-    def _end(self, session: Session, job_id: str, state: State, **values: Any) -> bool:
+    def _end(
+        self, session: Session, job: Job, state: State, reason: str | None = None, **values: Any
+    ) -> bool:
+        now = self._clock()
+        changes = {"state": state, "stage": "", "run": None, "crashes": 0, "finished_at": now}
+        return self._settle(session, job, reason, {**changes, "error": reason, **values})
+
+    def _put_back(self, session: Session, job: Job, reason: str, **values: Any) -> bool:
+        return self._settle(session, job, reason, {**QUEUED, **values})
+
+    def _settle(
+        self, session: Session, job: Job, reason: str | None, values: dict[str, Any]
+    ) -> bool:
         done = session.execute(
-            update(JobRow)
-            .where(JobRow.id == job_id, JobRow.state == State.RUNNING)
-            .values(state=state, stage="", finished_at=self._clock(), crashes=0, **values)
-            .returning(JobRow.id, JobRow.attempts)
+            update(JobRow).where(*_held(job)).values(**values).returning(*_RECORD)
         ).all()
-        self._record(session, done, state, values.get("error"))
+        record(session, done, self._clock(), reason)
         return len(done) == 1
 
-    def _record(
-        self,
-        session: Session,
-        jobs: Sequence[Any],
-        state: State,
-        reason: str | None = None,
-        now: float | None = None,
-    ) -> None:
-        """Write a change of state into the history of jobs, given as (id, attempts)."""
-        at = self._clock() if now is None else now
-        session.add_all(
-            EventRow(job_id=job_id, at=at, state=state, attempt=attempts, reason=reason)
-            for job_id, attempts in jobs
-        )
+
+_RECORD = (JobRow.id, JobRow.attempts, JobRow.state)
+
+
+def _held(job: Job) -> list[Any]:
+    """Return the conditions under which a claimed job is still its claimer's."""
+    return [JobRow.id == job.id, JobRow.state == State.RUNNING, JobRow.run == job.run]

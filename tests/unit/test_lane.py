@@ -84,16 +84,16 @@ def test_jobs_are_worked_on_and_their_results_are_on_disk(house):
 def test_a_result_is_on_disk_before_its_job_says_done(house, monkeypatch):
     (job,) = house.submit(1)
     seen = []
-    real = house.store.finish
+    real = house.results.publish
 
-    def look(job_id: str, **values) -> bool:
-        seen.append(house.results.load(job_id).text)
-        return real(job_id, **values)
+    def look(job: Job, staged: Path) -> None:
+        real(job, staged)
+        seen.append((house.results.load(job.id).text, house.store.job(job.id).state))
 
-    monkeypatch.setattr(house.store, "finish", look)
+    monkeypatch.setattr(house.results, "publish", look)
     house.lane(finish).start()
     until(lambda: house.states([job]) == [State.DONE])
-    assert seen == ["hello"]
+    assert seen == [("hello", State.RUNNING)]
 
 
 def test_an_error_fails_its_job_and_the_lane_goes_on(house):

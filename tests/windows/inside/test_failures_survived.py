@@ -22,7 +22,7 @@ from services.jobs.lane import Lane
 from services.jobs.models import Kind, State
 from services.jobs.results import Results
 from services.jobs.store import JobStore
-from tests.windows.inside.batches import TRANSCRIPT, Reader, submit
+from tests.windows.inside.batches import TRANSCRIPT, Reader, save, submit
 from tests.windows.inside.conftest import DAY, parts_left, until
 from tests.windows.inside.holder import Holder
 from tests.windows.inside.test_failures_reproduced import read_lazily
@@ -114,7 +114,7 @@ def finish(store: JobStore, batch_id: str) -> None:
     for _ in store.jobs(batch_id):
         job = store.claim(Kind.AUDIO)
         assert job is not None
-        assert store.finish(job.id, length=1.0, engine="fake", model="none", note=None)
+        assert store.finish(job, length=1.0, engine="fake", model="none", note=None)
 
 
 # --- 2: the manifest ------------------------------------------------------------------
@@ -223,14 +223,14 @@ def test_4_a_result_that_is_read_stays_whole_and_the_job_can_try_again(
 ) -> None:
     results = Results(tmp_path / "results")
     job = store.jobs(submit(store, workspace, ["a.wav"]).id)[0]
-    results.save(job, TRANSCRIPT)
+    save(results, job)
     saved = tmp_path / "results" / job.id / "result.json"
     with Holder(saved):
         with pytest.raises(FileAccessError, match="^File access error"):
-            results.save(job, TRANSCRIPT)
+            save(results, job)
         assert results.load(job.id) == TRANSCRIPT
     assert json.loads(saved.read_text(encoding="utf-8"))["text"] == TRANSCRIPT.text
-    results.save(job, TRANSCRIPT)
+    save(results, job)
     assert not parts_left(saved.parent)
 
 
@@ -240,7 +240,7 @@ def test_4_a_result_is_saved_while_somebody_looks_at_the_upload(
     results = Results(tmp_path / "results")
     job = store.jobs(submit(store, workspace, ["a.wav"]).id)[0]
     with Holder(job.path):
-        results.save(job, TRANSCRIPT)
+        save(results, job)
     original = results.original(job)
     assert original is not None
     assert original.parent.parent == results.root
@@ -255,7 +255,7 @@ def test_4_a_part_of_a_killed_server_that_is_still_scanned_does_not_fail_the_job
     stale = results.root / job.id / ".part-dead.tmp"
     operations.write_atomic(stale, "half")
     with Holder(stale):
-        results.save(job, TRANSCRIPT)
+        save(results, job)
     assert results.load(job.id) == TRANSCRIPT
 
 

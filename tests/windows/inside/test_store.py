@@ -40,7 +40,7 @@ def test_a_job_from_submission_to_its_end(workspace: Workspace, store: JobStore)
         job = store.claim(Kind.AUDIO)
         assert job is not None
         assert job.path.read_bytes() == job.name.encode()
-        assert store.finish(job.id, length=1.0, engine="fake", model="none", note=None)
+        assert store.finish(job, length=1.0, engine="fake", model="none", note=None)
     assert store.claim(Kind.AUDIO) is None
     assert {job.state for job in store.jobs(batch.id)} == {State.DONE}
     assert store.workspaces(leased=True) == set()
@@ -53,8 +53,8 @@ def test_threads_claim_each_job_once(workspace: Workspace, store: JobStore) -> N
     def work() -> list[str]:
         mine = []
         while job := store.claim(Kind.AUDIO):
-            store.set_progress(job.id, 0.5, "reading")
-            store.finish(job.id, length=1.0, engine="fake", model="none", note=None)
+            store.set_progress(job, 0.5, "reading")
+            store.finish(job, length=1.0, engine="fake", model="none", note=None)
             mine.append(job.id)
         return mine
 

@@ -22,6 +22,7 @@ def upgrade() -> None:
         "jobs",
         ["kind", "state", "owner", "batch_id", "queued_at", "position"],
     )
+    op.create_index("ix_jobs_kind_state_priority", "jobs", ["kind", "state", "priority"])
     op.create_index("ix_jobs_state_created_at", "jobs", ["state", "created_at"])
     op.create_index("ix_jobs_created_at", "jobs", ["created_at"])
     op.create_index("ix_jobs_sha256", "jobs", ["sha256"])

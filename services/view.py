@@ -1,0 +1,185 @@
+"""What there is to see: batches, jobs, their history and their results."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from services import exports
+from services.config import Settings
+from services.documents.process import DocumentProcess
+from services.errors import ScriptoriumError
+from services.files import operations
+from services.files.retry import set_retry_waits
+from services.jobs.estimate import Estimate, estimate
+from services.jobs.models import (
+    Batch,
+    BatchSummary,
+    Event,
+    Job,
+    JobFilter,
+    Kind,
+    Pause,
+    State,
+    Work,
+)
+from services.jobs.results import Result, Results
+from services.jobs.store import JobStore
+
+PAGE_IMAGE_WIDTH = 1200
+
+
+class View:
+    """Shows the store and the results; any number of processes may look at the same data."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        set_retry_waits(settings.retry_waits)
+        self._store = JobStore(
+            settings.store_url,
+            crash_limit=settings.attempts,
+            retry_waits=settings.job_retry_waits,
+            owner_limit=settings.owner_limit,
+        )
+        self._results = Results(settings.results_dir)
+        self._renderer = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
+        self._render_lock = threading.Lock()
+
+    def close(self) -> None:
+        """End the processes and close the store."""
+        self._renderer.close()
+        self._store.close()
+
+    # --- seeing what happens ------------------------------------------------------------
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """Return a batch, or None."""
+        return self._store.batch(batch_id)
+
+    def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
+        """Return the newest batches first."""
+        return self._store.batches(limit, offset)
+
+    def count_batches(self) -> int:
+        """Return the number of batches."""
+        return self._store.count_batches()
+
+    def jobs(self, batch_id: str) -> list[Job]:
+        """Return a batch's jobs in the order of their submission."""
+        return self._store.jobs(batch_id)
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job, or None."""
+        return self._store.job(job_id)
+
+    def history(self, job_id: str) -> list[Event]:
+        """Return the changes of a job's state, the first one first."""
+        return self._store.history(job_id)
+
+    def find(self, wanted: JobFilter, limit: int = 50, offset: int = 0) -> list[Job]:
+        """Return the jobs that a filter means: a batch's in their order, else the newest first."""
+        return self._store.find(wanted, limit, offset)
+
+    def count(self, wanted: JobFilter) -> dict[State, int]:
+        """Return how many jobs a filter means, by their state."""
+        return self._store.count(wanted)
+
+    def models(self) -> list[str]:
+        """Return the models that made the results at hand."""
+        return self._store.models()
+
+    def work(self, batch_id: str) -> list[Work]:
+        """Return what an estimate needs of a batch's jobs."""
+        return self._store.work(batch_id)
+
+    def earlier(self, sha256s: Iterable[str], owner: str) -> dict[str, Job]:
+        """Return an owner's newest job with a result for each of these contents, by SHA-256."""
+        return self._store.earlier(sha256s, owner)
+
+    def kept(self, batch_id: str) -> tuple[int, int]:
+        """Return how many originals a batch keeps for another try, and their size in bytes."""
+        return self._store.kept(batch_id)
+
+    def queue_pause(self) -> Pause | None:
+        """Return since when the queue stands still and who stopped it; None when it moves."""
+        return self._store.paused()
+
+    def places(self) -> dict[str, int]:
+        """Return each queued job's place in its queue, by id; 1 is next."""
+        return self._store.places()
+
+    def estimate(self, jobs: Sequence[Job | Work]) -> Estimate:
+        """Judge how far these jobs are and how long they will still take."""
+        return estimate(jobs, time.time())
+
+    def counts(self) -> dict[tuple[Kind, State], int]:
+        """Return the number of jobs of each kind in each state."""
+        return self._store.counts()
+
+    def wait(self, batch_id: str, timeout: float) -> None:
+        """Return when every job of a batch has ended.
+
+        Raises:
+            TimeoutError: `timeout` seconds have passed.
+        """
+        end = time.monotonic() + timeout
+        while not all(job.state.over for job in self._store.jobs(batch_id)):
+            if time.monotonic() > end:
+                raise TimeoutError(f"batch {batch_id} has not ended within {timeout:.0f} s")
+            time.sleep(0.05)
+
+    # --- results ------------------------------------------------------------------------
+
+    def result(self, job_id: str) -> Result | None:
+        """Return a job's result, None while it has none.
+
+        A job that is done again has the earlier one until the new one is whole.
+        """
+        job = self._store.job(job_id)
+        return self._results.load(job_id) if job and job.result_at is not None else None
+
+    def previous(self, job_id: str) -> Result | None:
+        """Return the result that the newest one replaced; None when there was none."""
+        return self._results.previous(job_id)
+
+    def original(self, job_id: str) -> Path | None:
+        """Return the file that a job was made from; None when it is not kept any more."""
+        job = self._store.job(job_id)
+        return self._results.original(job) if job else None
+
+    def export(self, job_id: str, format: str) -> str:
+        """Return a result as text in `format`.
+
+        Raises:
+            KeyError: the job has no result, or none in this format.
+        """
+        job, result = self._store.job(job_id), self.result(job_id)
+        if job is None or result is None:
+            raise KeyError(job_id)
+        return exports.render(result, format, job.name)
+
+    def write_zip(self, batch_id: str, target: Path) -> None:
+        """Write all results of a batch, in every format, to a ZIP at `target`."""
+        done = [job for job in self._store.jobs(batch_id) if job.result_at]
+        with operations.atomic_writer(target) as handle:
+            exports.write_zip(handle, ((job.name, self._results.load(job.id)) for job in done))
+
+    def page_image(self, job_id: str, number: int) -> Path:
+        """Return the PNG of a document's page, rendering it at the first call.
+
+        Raises:
+            ScriptoriumError: there is no such page, or it cannot be shown.
+        """
+        job = self._store.job(job_id)
+        original = self._results.original(job) if job else None
+        if job is None or original is None or job.kind is not Kind.DOCUMENT:
+            raise ScriptoriumError("There is no such page.")
+        target = self._results.page_image(job_id, number)
+        with self._render_lock:
+            if not target.is_file():
+                request = {"path": str(original), "number": number, "target": str(target)}
+                for _ in self._renderer.call("render", width=PAGE_IMAGE_WIDTH, **request):
+                    pass
+        return target
