@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from datetime import datetime
-from typing import Any
 
 import streamlit as st
 
-from pages import components, context
-from services.audio.engines.host import Choice, EngineStatus
+from pages import context, jobs, options
+from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
-from services.jobs.models import Job, Kind, State
+from services.jobs.models import JobFilter, Kind, State
 
-PER_PAGE = 50
 REFRESH = "1.5s"
-WAITING = "waiting for the model"
 
 runtime = context.runtime()
 if "job" in st.query_params and (opened := runtime.job(st.query_params["job"])):
@@ -25,74 +20,23 @@ if "job" in st.query_params and (opened := runtime.job(st.query_params["job"])):
 batch = runtime.batch(st.query_params.get("batch", ""))
 
 
-def status(job: Job, places: dict[str, int], engine: EngineStatus) -> tuple[str, str]:
-    """Return what a job's row says on the right, and its tone."""
-    if job.state is State.QUEUED:
-        place = places.get(job.id)
-        if job.not_before > time.time():
-            return f"tried again at {datetime.fromtimestamp(job.not_before):%H:%M:%S}", ""
-        return ("next in the queue" if place == 1 else f"queued, place {place}"), ""
-    if job.state is State.RUNNING:
-        if job.stage == WAITING and engine.state == "loading":
-            share = "" if engine.progress is None else f" ({engine.progress:.0%})"
-            return f"{engine.detail}{share}", "busy"
-        stage = "waiting for its turn" if job.stage == WAITING else job.stage or "starting"
-        return f"{stage} {job.progress:.0%}" if job.progress else stage, "busy"
-    if job.state is State.DONE:
-        return f"done in {context.duration(job.took or 0)}", "good"
-    return str(job.state), "bad" if job.state is State.FAILED else ""
-
-
-def job_row(
-    job: Job, places: dict[str, int], engine: EngineStatus, discarded: bool
-) -> dict[str, Any]:
-    """Return a job's row."""
-    said, tone = status(job, places, engine)
-    actions = []
-    if not job.state.over:
-        actions.append(("cancel", "Cancel"))
-    elif job.state is not State.DONE and job.kind is not Kind.UNKNOWN and not discarded:
-        actions.append(("retry", "Try again"))
-    made_by = " ".join(part for part in (job.engine, job.model) if part)
-    parts = (context.length(job.kind, job.length), context.size(job.size), made_by, job.note)
-    return components.row(
-        job.id,
-        job.name,
-        icon=context.KIND_ICONS[job.kind],
-        detail=" · ".join(part for part in parts if part),
-        status=said,
-        tone=tone,
-        share=job.progress if job.state is State.RUNNING else None,
-        problem=job.error or "",
-        opens=True,
-        actions=actions,
-    )
-
-
-def act(action: str, job_id: str) -> None:
-    """Do what was clicked in a row."""
-    if action == "open":
-        st.switch_page(context.RESULT, query_params={"job": job_id})
-    elif action == "cancel":
-        runtime.cancel(job_id)
-    elif action == "retry":
-        runtime.retry_job(job_id)
-    st.rerun()
-
-
-def show(jobs: list[Job], counts: Counter[State], over: bool, discarded: bool) -> None:
+def show(batch_id: str, discarded: bool, counts: dict[State, int], over: bool) -> None:
     """Show the batch's progress and a row per job."""
-    context.paused_banner(runtime.paused() if not over else None)
-    now = runtime.estimate(jobs)
+    if not over:
+        context.paused_banner(runtime)
+    total = sum(counts.values())
+    now = runtime.estimate(runtime.work(batch_id))
     st.progress(now.share)
-    parts = [f"{counts[State.DONE]} of {len(jobs)} done"]
+    parts = [f"{counts.get(State.DONE, 0)} of {total} done"]
     parts += [
-        f"{counts[s]} {s}" for s in (State.RUNNING, State.FAILED, State.CANCELLED) if counts[s]
+        f"{counts[state]} {state}"
+        for state in (State.RUNNING, State.FAILED, State.CANCELLED)
+        if counts.get(state)
     ]
     parts.append(
-        f"{context.duration(now.elapsed)} so far"
-        if not over
-        else f"took {context.duration(now.elapsed)}"
+        f"took {context.duration(now.elapsed)}"
+        if over
+        else f"{context.duration(now.elapsed)} so far"
     )
     if not over:
         parts.append(
@@ -101,38 +45,66 @@ def show(jobs: list[Job], counts: Counter[State], over: bool, discarded: bool) -
             else f"about {context.duration(now.left)} left"
         )
     st.caption(" · ".join(parts))
-
-    chosen = st.segmented_control(
-        "Show",
-        ["all", *(s for s in State if counts[s])],
-        default="all",
-        required=True,
-        format_func=lambda s: f"All {len(jobs)}" if s == "all" else f"{s.capitalize()} {counts[s]}",
-        label_visibility="collapsed",
-        key="filter",
-    )
-    shown = [job for job in jobs if chosen in ("all", job.state)]
-    pages = max(1, -(-len(shown) // PER_PAGE))
-    page = st.pagination(pages, key="page") if pages > 1 else 1
-    places = runtime.places() if counts[State.QUEUED] else {}
-    engine = runtime.engine_status()
-    first = (page - 1) * PER_PAGE
-    clicked = components.rows(
-        [job_row(job, places, engine, discarded) for job in shown[first : first + PER_PAGE]],
-        key="jobs",
-    )
-    if clicked:
-        act(*clicked)
+    jobs.listing(runtime, JobFilter(batch_id), counts, discarded, key="jobs")
 
 
 def live(batch_id: str, discarded: bool) -> None:
     """Show the batch; when it ends, run the whole page again, which ends the refreshing."""
-    jobs = runtime.jobs(batch_id)
-    counts = Counter(job.state for job in jobs)
-    over = all(job.state.over for job in jobs)
-    show(jobs, counts, over, discarded)  # first of all does what was clicked
+    counts = runtime.count(JobFilter(batch_id))
+    over = all(state.over for state in counts)
+    show(batch_id, discarded, counts, over)  # first of all does what was clicked
     if over and not ended:
         st.rerun()
+
+
+@st.dialog("Delete this batch?")
+def confirm_deletion() -> None:
+    """Ask once more, and delete."""
+    st.write(
+        f"{context.plural(total, 'file')} with all results and history. "
+        "This cannot be undone. What still runs is cancelled."
+    )
+    if st.button("Delete", type="primary", icon=":material/delete:"):
+        runtime.delete_batch(st.query_params["batch"])
+        st.switch_page(context.BATCHES)
+
+
+def more(batch_id: str, kept: tuple[int, int]) -> None:
+    """Show what is asked for less often."""
+    waiting = JobFilter(batch_id, (State.QUEUED,))
+    if counts.get(State.QUEUED):
+        st.markdown("**What still waits**")
+        if st.button("Move to the front", icon=":material/vertical_align_top:"):
+            runtime.move_to_front(waiting)
+            st.rerun()
+        with st.expander("Change its settings"):
+            chosen = options.choose(runtime, "waiting")
+            if st.button("Use these", icon=":material/check:"):
+                runtime.set_options(waiting, chosen)
+                st.rerun()
+    if any(state.over for state in counts):
+        st.markdown("**Everything that ended**")
+        with st.expander("Run again"):
+            clicked, chosen_again = options.again(runtime, "again")
+            if clicked:
+                runtime.rerun(JobFilter(batch_id), chosen_again)
+                st.rerun()
+    if ended and kept[0]:
+        st.markdown(f"**{context.plural(kept[0], 'original')} kept, {context.size(kept[1])}**")
+        st.caption(kept_until(runtime.settings.keep_failed_days))
+        if st.button("Discard the rest", icon=":material/folder_delete:"):
+            runtime.discard(batch_id)
+            st.rerun()
+    st.markdown("**The whole batch**")
+    if st.button("Delete", icon=":material/delete:"):
+        confirm_deletion()
+
+
+def kept_until(days: float | None) -> str:
+    """Say how long the uploads of what failed or was cancelled are kept."""
+    if days is None:
+        return "Of what failed or was cancelled, for another try, until you discard them."
+    return f"Of what failed or was cancelled, for another try; given up after {days:g} days."
 
 
 if batch is None:
@@ -146,39 +118,36 @@ if batch is None:
     )
     st.stop()
 
-jobs = runtime.jobs(batch.id)
-ended = all(job.state.over for job in jobs)
-done = any(job.state is State.DONE for job in jobs)
-failed = sum(job.state in (State.FAILED, State.CANCELLED) for job in jobs)
+counts = runtime.count(JobFilter(batch.id))
+total = sum(counts.values())
+ended = all(state.over for state in counts)
+failed = sum(count for state, count in counts.items() if state.fell_short)
+kept = runtime.kept(batch.id)
 
 # All in one container: whatever stands in it, the fragment below keeps its place and with that
 # its identity, and a click that arrives while the page runs again is not lost.
 with st.container():
-    others = f" and {context.plural(len(jobs) - 1, 'more file')}" if len(jobs) > 1 else ""
-    st.title(jobs[0].name + others)
+    first = runtime.find(JobFilter(batch.id), 1)
+    others = f" and {context.plural(total - 1, 'more file')}" if total > 1 else ""
+    st.title((first[0].name if first else "Batch") + others)
     st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
-    if any(job.kind is Kind.AUDIO for job in jobs):
-        offline = Choice("whisper", OFFLINE_MODEL, any(job.model == OFFLINE_MODEL for job in jobs))
+    if runtime.count(JobFilter(batch.id, kinds=(Kind.AUDIO,))):
+        used = bool(runtime.count(JobFilter(batch.id, model=OFFLINE_MODEL)))
+        offline = Choice("whisper", OFFLINE_MODEL, used)
         context.offline_banner(offline if ended else runtime.engine_choice(batch.options))
     with st.container(horizontal=True):
         if st.button(
             "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
         ):
             st.switch_page(context.UPLOAD)
-        if ended and failed and not batch.discarded:
-            if st.button(f"Try again ({failed})", icon=":material/replay:"):
-                runtime.retry(batch.id)
-                st.rerun()
-            if st.button(
-                "Discard the rest",
-                icon=":material/delete:",
-                help="Deletes the uploads of what failed or was cancelled. Results stay.",
-            ):
-                runtime.discard(batch.id)
-                st.rerun()
+        if failed and kept[0] and st.button(f"Try again ({failed})", icon=":material/replay:"):
+            runtime.retry(batch.id)
+            st.rerun()
         if not ended and st.button("Cancel all", icon=":material/close:"):
             runtime.cancel_batch(batch.id)
             st.rerun()
-    if ended and done:
+        with st.popover("More", icon=":material/more_horiz:"):
+            more(batch.id, kept)
+    if counts.get(State.DONE):
         context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
 st.fragment(live, run_every=None if ended else REFRESH)(batch.id, batch.discarded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from datetime import datetime
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from services.audio.exports import clock
 from services.jobs.models import Kind
 from services.runtime import Runtime
 
-UPLOAD, BATCHES, SYSTEM = "upload.py", "batches.py", "system.py"
+UPLOAD, BATCHES, FILES, SYSTEM = "upload.py", "batches.py", "files.py", "system.py"
 BATCH, RESULT = "batch.py", "result.py"
 
 KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
@@ -83,9 +84,16 @@ def offline_banner(choice: Choice | None, link: bool = True) -> None:
         )
 
 
-def paused_banner(reason: str | None) -> None:
+def paused_banner(runtime: Runtime) -> None:
     """Say why nothing is being processed, where that is so."""
-    if reason:
+    if pause := runtime.queue_pause():
+        since = datetime.fromtimestamp(pause.since)
+        st.warning(
+            f"**The queue is paused** since {since:%d %b, %H:%M}. What runs goes on; nothing new "
+            "begins until somebody resumes it on the [System page](/system).",
+            icon=":material/pause_circle:",
+        )
+    if reason := runtime.paused():
         st.warning(f"**Paused.** {reason}", icon=":material/pause_circle:")
 
 

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import components, context
+from pages import components, context, rerun
 from services import exports
 from services.audio.transcript import Transcript
 from services.documents.document import Document
-from services.jobs.models import Event, Job, Kind, State
+from services.jobs.models import Event, Job
 
 VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 
@@ -129,18 +129,31 @@ if result is None:
         st.error(job.error, icon=":material/error:")
     if not job.state.over:
         st.fragment(show_progress, run_every="1.5s")(job.id)
-    batch = runtime.batch(job.batch_id)
-    kept = batch is not None and not batch.discarded
-    again = kept and job.state in (State.FAILED, State.CANCELLED) and job.kind is not Kind.UNKNOWN
-    if again and st.button("Try again", icon=":material/replay:", type="primary"):
-        runtime.retry_job(job.id)
-        st.switch_page(context.BATCH, query_params={"batch": job.batch_id})
+    else:
+        with st.container(horizontal=True):
+            if runtime.can_run_again(job) and st.button(
+                "Try again", icon=":material/replay:", type="primary"
+            ):
+                runtime.retry_job(job.id)
+                st.switch_page(context.BATCH, query_params={"batch": job.batch_id})
+            rerun.menu(runtime, job)
     show_history(events)
     st.stop()
 
 facts = [context.length(job.kind, job.length), job.engine, job.model]
 facts.append(f"took {context.duration(job.took or 0)}")
 st.caption(" · ".join(fact for fact in facts if fact))
+if not job.state.over:
+    st.info(
+        "This file is done again. Until then this is the earlier result.", icon=":material/replay:"
+    )
+    st.fragment(show_progress, run_every="1.5s")(job.id)
+elif job.state.fell_short:
+    st.warning(
+        f"The last try {'failed' if job.error else 'was cancelled'}; this is the earlier result. "
+        + (job.error or ""),
+        icon=":material/replay:",
+    )
 for note in result.notes:
     st.warning(note, icon=":material/warning:")
 if isinstance(result, Transcript):
@@ -148,7 +161,11 @@ if isinstance(result, Transcript):
 else:
     show_document(job, result)
 st.space("small")
-context.download_links(
-    {format.upper(): f"/files/{job.id}/result.{format}" for format in exports.formats(result)}
-)
+with st.container(horizontal=True, vertical_alignment="center"):
+    context.download_links(
+        {format.upper(): f"/files/{job.id}/result.{format}" for format in exports.formats(result)}
+    )
+    if job.state.over:
+        rerun.menu(runtime, job)
+rerun.changes(runtime, job, result)
 show_history(events)

@@ -47,7 +47,14 @@ def live() -> None:
     st.table(rows, border="horizontal", hide_header=True)
 
     st.subheader("Queue")
-    context.paused_banner(runtime.paused())
+    context.paused_banner(runtime)
+    if runtime.queue_pause():
+        if st.button("Resume the queue", icon=":material/play_arrow:", type="primary"):
+            runtime.resume()
+            st.rerun(scope="fragment")
+    elif st.button("Pause the queue", icon=":material/pause:", help="What runs goes on."):
+        runtime.pause(context.owner())
+        st.rerun(scope="fragment")
     counts = runtime.counts()
     with st.container(horizontal=True, gap="large"):
         for state in (State.QUEUED, State.RUNNING, State.DONE, State.FAILED):

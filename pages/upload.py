@@ -8,12 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages import components, context
-from services.audio.checkpoints import DIGITS
+from pages import components, context, options
 from services.errors import ScriptoriumError
 from services.files.workspace import StoredFile
 from services.jobs.inspect import Inspection
-from services.jobs.models import Options
 
 # What file managers leave in folders; nobody means to upload it.
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", ".ds_store"}
@@ -28,6 +26,12 @@ class Upload:
 
     file: StoredFile
     found: Inspection
+
+
+def begin_round(number: int) -> None:
+    """Forget what was received: it belongs to a batch now, or nothing was received yet."""
+    state.round = number
+    state.received, state.removed, state.workspace = {}, set(), None
 
 
 def receive(files: list[Any]) -> None:
@@ -67,29 +71,11 @@ def resume() -> None:
         state.received[file.path.name] = Upload(file, runtime.inspect(file))
 
 
-def choose_options() -> Options:
-    """Let the person choose the engine; the server's own choice comes first."""
-    default = runtime.default_options()
-    choice = runtime.engine_choice(default)
-    automatic = "being found out" if choice is None else choice.model
-    engines = {
-        f"The server's choice, now {automatic}": default,
-        f"NeMo: {runtime.settings.nemo_model}": Options("nemo", None, default.nemo_input),
-        "Whisper: " + (runtime.settings.whisper_model or "tiny.en (offline)"): Options("whisper"),
-        "Spoken digits, for tests (NeMo)": Options("nemo", DIGITS),
-    }
-    with st.expander("Settings for this batch", icon=":material/tune:"):
-        return engines[st.selectbox("Speech engine", list(engines))]
-
-
-state.setdefault("received", {})
-state.setdefault("removed", set())
-state.setdefault("workspace", None)
-state.setdefault("round", 0)
+if "round" not in state:
+    begin_round(0)
 if state.workspace is not None and not state.workspace.exists:
     st.warning("Your uploads waited too long and were removed. Choose the files again.")
-    state.round += 1
-    state.received, state.removed, state.workspace = {}, set(), None
+    begin_round(state.round + 1)
 resume()
 
 st.title("New batch")
@@ -122,6 +108,7 @@ uploads: dict[str, Upload] = {
     file_id: upload for file_id, upload in state.received.items() if file_id not in state.removed
 }
 usable = [upload.file for upload in uploads.values() if not upload.found.problem]
+earlier = runtime.earlier({file.sha256 for file in usable}, context.owner())
 if uploads:
     unusable = len(uploads) - len(usable)
     st.subheader(
@@ -143,12 +130,19 @@ if uploads:
                     if part
                 ),
                 problem=upload.found.problem or "",
-                actions=[("remove", "Remove")],
+                status="done before" if upload.file.sha256 in earlier else "",
+                actions=[
+                    *([("open", "See the result")] if upload.file.sha256 in earlier else []),
+                    ("remove", "Remove"),
+                ],
             )
             for file_id, upload in uploads.items()
         ],
         key="uploads",
     )
+    if clicked and clicked[0] == "open":
+        found = earlier[uploads[clicked[1]].file.sha256]
+        st.switch_page(context.RESULT, query_params={"job": found.id})
     if clicked:
         # The widget still holds it, so that it was taken out has to be remembered.
         state.removed.add(clicked[1])
@@ -156,20 +150,27 @@ if uploads:
         if not any(u.file.path == gone.path for i, u in uploads.items() if i != clicked[1]):
             state.workspace.remove(gone)
         st.rerun()
-    options = choose_options()
+    with st.expander("Settings for this batch", icon=":material/tune:"):
+        chosen = options.choose(runtime, "new")
+    wanted = [file for file in usable if file.sha256 not in earlier]
+    known = len(usable) - len(wanted)
+    if known and st.toggle(
+        f"Process {context.plural(known, 'file')} again that "
+        f"{'was' if known == 1 else 'were'} done before"
+    ):
+        wanted = usable
     if st.button(
-        f"Run {context.plural(len(usable), 'file')}",
+        f"Run {context.plural(len(wanted), 'file')}",
         type="primary",
         icon=":material/play_arrow:",
-        disabled=not usable,
+        disabled=not wanted,
     ):
         try:
-            batch = runtime.submit(usable, context.owner(), options, state.workspace)
+            batch = runtime.submit(wanted, context.owner(), chosen, state.workspace)
         except ScriptoriumError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()
         # A new round: new widgets, so that Streamlit frees what the old ones hold in memory,
         # and a new workspace, because this one now belongs to the batch.
-        state.round += 1
-        state.received, state.removed, state.workspace = {}, set(), None
+        begin_round(state.round + 1)
         st.switch_page(context.BATCH, query_params={"batch": batch.id})

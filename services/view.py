@@ -144,6 +144,10 @@ class View:
         """Return the result that the newest one replaced; None when there was none."""
         return self._results.previous(job_id)
 
+    def can_run_again(self, job: Job) -> bool:
+        """Whether a job has ended and the file that it was made from is still there."""
+        return job.retryable and self._results.original(job) is not None
+
     def original(self, job_id: str) -> Path | None:
         """Return the file that a job was made from; None when it is not kept any more."""
         job = self._store.job(job_id)

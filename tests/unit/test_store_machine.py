@@ -121,10 +121,10 @@ class Store(RuleBasedStateMachine):
         assert count == (before is not None and not before.state.over)
         self.live.pop(job_id, None)
 
-    @rule(target=runs, run=runs)
-    def cancel_and_take_again(self, run):
-        if not self._is_mine(run):
-            return multiple()
+    @precondition(lambda self: self.live)
+    @rule(target=runs, number=st.integers(0, 9))
+    def cancel_and_take_again(self, number):
+        run = sorted(self.live.values(), key=lambda job: job.id)[number % len(self.live)]
         del self.live[run.id]
         assert self.store.cancel([run.id]) == self.store.requeue([run.id]) == 1
         self.store.move_to_front([run.id])

@@ -1,0 +1,75 @@
+"""All files of all batches: find some, and do them again."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from pages import context, jobs, options
+from services.jobs.models import JobFilter, Kind
+
+DAY = 86_400.0
+WHEN = {"Any time": None, "Today": DAY, "Last 7 days": 7 * DAY, "Last 30 days": 30 * DAY}
+KINDS = {"Any kind": (), "Audio and video": (Kind.AUDIO,), "Documents": (Kind.DOCUMENT,)}
+ANY_MODEL = "Any model"
+
+runtime = context.runtime()
+
+
+def choose() -> JobFilter:
+    """Let the person say which files are meant."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Name", placeholder="Part of a name", icon=":material/search:")
+        kind = st.selectbox("Kind", list(KINDS))
+        model = st.selectbox("Made by", [ANY_MODEL, *runtime.models()])
+        when = st.selectbox("Submitted", list(WHEN))
+    age = WHEN[when]
+    return JobFilter(
+        kinds=KINDS[kind],
+        model=None if model == ANY_MODEL else model,
+        text=text.strip(),
+        # By the minute, so that a page that runs again asks the same again.
+        since=None if age is None else (time.time() - age) // 60 * 60,
+    )
+
+
+st.title("Files")
+if not runtime.count_batches():
+    context.empty(
+        "inbox",
+        "Nothing here yet",
+        "What you run appears here, with its results.",
+        context.UPLOAD,
+        "New batch",
+    )
+    st.stop()
+
+wanted = choose()
+counts = runtime.count(wanted)
+if not counts:
+    context.empty("search_off", "No file is like that", "Choose less, or look for another name.")
+    st.stop()
+
+short = sum(count for state, count in counts.items() if state.fell_short)
+ended = sum(count for state, count in counts.items() if state.over)
+with st.popover("Run again", icon=":material/replay:", disabled=not ended):
+    only = st.radio(
+        "Which of these files",
+        ["short", "ended"],
+        format_func={
+            "short": f"What failed or was cancelled ({short})",
+            "ended": f"All that ended ({ended})",
+        }.get,
+    )
+    st.caption("A result stays until the new one is whole, and the two are compared.")
+    clicked, chosen = options.again(runtime, "again")
+    if clicked:
+        states = tuple(s for s in counts if (s.fell_short if only == "short" else s.over))
+        count = 0
+        if states:
+            narrowed = JobFilter(**{**vars(wanted), "states": states})
+            count = runtime.rerun(narrowed, chosen)
+        st.toast(f"{context.plural(count, 'file')} queued again", icon=":material/replay:")
+        st.rerun()
+st.fragment(jobs.listing, run_every="3s")(runtime, wanted, counts, False, "files", dated=True)
