@@ -93,6 +93,33 @@ def replace(source: Path, target: Path) -> None:
     _sync_directory(target.parent)
 
 
+def move(source: Path, target: Path) -> None:
+    """Move a file to a name that is free, on one file system; nothing is ever overwritten.
+
+    A move that was cut short is finished by calling this again.
+
+    Raises:
+        FileExistsError: something else has that name.
+    """
+    make_dir(target.parent)
+    if sys.platform == "win32":  # there a rename refuses a name that is taken
+        retrying(lambda: extended(source).rename(extended(target)), source)
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        if not target.samefile(source):
+            raise
+    except OSError:  # a file system without links, or a file of somebody else
+        if os.path.lexists(target):
+            raise FileExistsError(target) from None
+        retrying(lambda: source.rename(target), source)
+        _sync_directory(target.parent)
+        return
+    _sync_directory(target.parent)  # the new name is on the disk before the old one goes
+    retrying(source.unlink, source)
+
+
 def remove_tree(path: Path) -> None:
     """Delete a directory with all that it holds, read-only files too; it may be gone already.
 

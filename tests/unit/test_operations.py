@@ -204,3 +204,37 @@ def test_link_or_copy_leaves_no_part_when_the_target_is_in_the_way(tmp_path):
 def test_sha256_of_a_file(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert operations.sha256_of(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_move_gives_a_file_another_name_and_place(tmp_path):
+    source, target = tmp_path / "a.wav", tmp_path / "done" / "sub" / "a.wav"
+    source.write_text("sound")
+    operations.move(source, target)
+    assert target.read_text() == "sound" and not source.exists()
+    assert target.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_move_overwrites_nothing(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", refuse_links)
+    source, target = tmp_path / "a.wav", tmp_path / "b.wav"
+    source.write_text("new")
+    target.write_text("old")
+    with pytest.raises(FileExistsError):
+        operations.move(source, target)
+    assert (source.read_text(), target.read_text()) == ("new", "old")
+    operations.move(source, tmp_path / "c.wav")
+    assert sorted(os.listdir(tmp_path)) == ["b.wav", "c.wav"]
+
+
+def test_move_finishes_what_a_crash_cut_short(tmp_path):
+    source, target = tmp_path / "a.wav", tmp_path / "b.wav"
+    source.write_text("sound")
+    target.hardlink_to(source)
+    operations.move(source, target)
+    assert os.listdir(tmp_path) == ["b.wav"]
+
+
+def refuse_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "no links on this file system")
