@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from services.errors import SettingsError
+from services.watch.folder import WatchedFolder, check_folders
 
 PREFIX = "SCRIPTORIUM_"
 
@@ -111,6 +112,15 @@ class Settings(BaseSettings):
     workspace_hours: float = Field(24.0, gt=0)
     """Age at which an upload that nobody submitted is removed, in hours."""
 
+    watch: tuple[WatchedFolder, ...] = ()
+    """Watched folders: a table `[[watch]]` for each in the file, a JSON list in the variable."""
+
+    watch_still_seconds: float = Field(5.0, gt=0, le=3600)
+    """Seconds for which a file in a watched folder must not change before it is taken."""
+
+    watch_rescan_seconds: float = Field(300.0, ge=1)
+    """Seconds between two looks through a watched folder when nothing is told of it."""
+
     @field_validator("data_dir", "temp_dir", mode="after")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -138,6 +148,11 @@ class Settings(BaseSettings):
         if any(wait < 0 for wait in waits):
             raise ValueError("a pause cannot be negative")
         return waits
+
+    @model_validator(mode="after")
+    def _folders_apart(self) -> Settings:
+        check_folders(self.watch, self.data_dir, self.temp_root)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -210,9 +225,14 @@ def load_settings(**values: Any) -> Settings:
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "settings"
-        value = "" if item["type"] == "missing" else f" is {item['input']!r}"
-        lines.append(f"{name}{value}: {item['msg'].lower()}")
+        name = ".".join(str(part) for part in item["loc"]) or "watch"
+        ours = item["type"] == "value_error"  # a sentence of ours, which may name paths
+        reason = str(item["ctx"]["error"]) if ours else item["msg"].lower()
+        whole = item["type"] == "missing" or not isinstance(
+            item["input"], str | int | float | tuple | list
+        )
+        value = "" if whole else f" is {item['input']!r}"
+        lines.append(f"{name}{value}: {reason}")
     return (
         "Scriptorium cannot start, a setting is wrong:\n  "
         + "\n  ".join(lines)

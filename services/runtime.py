@@ -21,6 +21,8 @@ from services.jobs.document_worker import DocumentWorker
 from services.jobs.lane import Lane
 from services.jobs.models import Options
 from services.jobs.pulse import Pulse
+from services.watch.root import RootStatus
+from services.watch.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Runtime(Front):
         for lane in self._lanes:
             lane.start()
         self._pulse.start()
+        self._watcher.start()
         return self
 
     def _build(self) -> None:
@@ -77,6 +80,13 @@ class Runtime(Front):
             removed=self._store.removed,
             results=settings.results_dir,
         )
+        self._watcher = Watcher(
+            settings.watch,
+            self,
+            settings.store_url,
+            settings.watch_still_seconds,
+            settings.watch_rescan_seconds,
+        )
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
         self._lanes = [self._lane("audio", AudioWorker(settings, self._host))] + [
             self._lane(f"documents-{number}", DocumentWorker(settings))
@@ -87,6 +97,7 @@ class Runtime(Front):
 
     def stop(self) -> None:
         """Put back what runs, stop every thread and process, and free the data directory."""
+        self._watcher.stop()
         self._pulse.stop()
         for lane in self._lanes:
             lane.ask_to_stop()
@@ -116,6 +127,14 @@ class Runtime(Front):
     def waiting_workspaces(self) -> dict[Path, Waiting]:
         """Return the workspaces that could not be removed yet."""
         return dict(self._janitor.waiting)
+
+    def watched_folders(self) -> list[RootStatus]:
+        """Return the status of each watched folder."""
+        return self._watcher.status()
+
+    def scan_watched_folders(self) -> None:
+        """Look through the watched folders now instead of at the next round."""
+        self._watcher.scan_now()
 
     def paused(self) -> str | None:
         """Return why no jobs are taken now, a full disk; None when they are."""

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, MetaData, Row, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.jobs.models import Batch, Job, Kind, Options, State
@@ -124,6 +136,45 @@ class RemovalRow(Base):
 
     path: Mapped[str] = mapped_column(String(2000), primary_key=True)
     asked_at: Mapped[float] = mapped_column(Float)
+
+
+class WatchedRow(Base):
+    """A content that was seen at a path of a watched folder, and the job it became.
+
+    `place` is where the file lies now, `target` where it is being moved, `output` the path of its
+    results without extension (`output_key` the same without case); `settled_at` is the end of the
+    job of which nothing is left to do. `replaced` says that the path holds another content now.
+    """
+
+    __tablename__ = "watched"
+    __table_args__ = (
+        Index(None, "root", "path"),
+        Index(None, "root", "settled_at"),
+        Index(None, "sha256"),
+        Index(None, "size"),
+        Index(None, "job_id"),
+        Index(None, "output_key"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    root: Mapped[str] = mapped_column(Text)
+    path: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    scope: Mapped[str] = mapped_column(Text)
+    workspace: Mapped[str] = mapped_column(Text)
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    taken_at: Mapped[float] = mapped_column(Float)
+    place: Mapped[str | None] = mapped_column(Text)
+    target: Mapped[str | None] = mapped_column(Text)
+    output: Mapped[str | None] = mapped_column(Text)
+    output_key: Mapped[str | None] = mapped_column(Text)
+    replaced: Mapped[bool] = mapped_column(Boolean, default=False)
+    settled_at: Mapped[float | None] = mapped_column(Float)
+    again_at: Mapped[float] = mapped_column(Float, default=0.0)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(Text)
 
 
 def to_batch(row: BatchRow) -> Batch:

@@ -1,0 +1,1 @@
+"""Watched folders: what appears in them is transcribed without anybody's click."""

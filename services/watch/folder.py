@@ -1,0 +1,148 @@
+"""A watched folder as the settings describe it, and what may not lie inside what."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+DONE, FAILED = "done", "failed"
+"""Folders inside a root that finished files are moved to."""
+
+OWNER = "watched folder"
+
+
+class WatchedFolder(BaseModel):
+    """One root: which of its files are taken, for whom, and what happens afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    """The folder. It need not be there at start: a drive may be plugged in later."""
+
+    include: tuple[str, ...] = ()
+    """Patterns of the files to take, such as `*.wav`; every kind that we read when empty."""
+
+    exclude: tuple[str, ...] = ()
+    """Patterns of files and folders to leave alone."""
+
+    recursive: bool = True
+    """Whether folders inside it are watched too."""
+
+    owner: str = OWNER
+    """Whose batches they become."""
+
+    engine: Literal["auto", "nemo", "whisper"] | None = None
+    """Speech engine; that of the server when unset."""
+
+    model: str | None = None
+    """Model of that engine; its default when unset."""
+
+    after: Literal["leave", "move", "delete"] = "leave"
+    """What to do with a file whose job has ended; `move` takes it to done/ or failed/."""
+
+    output: Path | None = None
+    """A folder that results are written to."""
+
+    formats: tuple[Literal["txt", "md", "json", "srt", "vtt"], ...] = ("txt",)
+    """The formats of these results; a document has no subtitles."""
+
+    polling: Literal["auto"] | bool = "auto"
+    """Whether to look again and again instead of being told; `auto` does so on network shares."""
+
+    @field_validator("path", "output", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("include", "exclude", mode="after")
+    @classmethod
+    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            if not pattern.strip():
+                raise ValueError("A pattern cannot be empty.")
+            if pattern.startswith("/") or "\\" in pattern:
+                raise ValueError(
+                    f"The pattern “{pattern}” is relative to the folder and written with “/”."
+                )
+        return patterns
+
+    @field_validator("owner", mode="after")
+    @classmethod
+    def _named(cls, owner: str) -> str:
+        if not owner.strip():
+            raise ValueError("The owner cannot be empty.")
+        return owner.strip()
+
+    @model_validator(mode="after")
+    def _whole(self) -> WatchedFolder:
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file. Name the folder to watch.")
+        if "formats" in self.model_fields_set and self.output is None:
+            raise ValueError(
+                f"{self.path} has formats and no output. Name the folder for the results too."
+            )
+        if not self.formats:
+            raise ValueError(f"{self.path} needs one format at least for its output.")
+        return self
+
+
+def check_folders(folders: Sequence[WatchedFolder], data_dir: Path, temp_root: Path) -> None:
+    """Check that no folder would take what another one, or the server itself, writes.
+
+    Raises:
+        ValueError: one would; the sentence names both.
+    """
+    for number, folder in enumerate(folders):
+        for other in folders[number + 1 :]:
+            _check_apart(folder.path, other.path)
+        for ours in (data_dir, temp_root):
+            if _inside(ours, folder.path) or _inside(folder.path, ours):
+                raise ValueError(
+                    f"The watched folder {folder.path} and the server's own {ours} lie one in the "
+                    "other: the server would take its own files. Choose another folder."
+                )
+            if folder.output is not None and _inside(folder.output, ours):
+                raise ValueError(
+                    f"The output folder {folder.output} lies in {ours}, which is the server's own. "
+                    "Choose another folder."
+                )
+        for other in folders:
+            if other.output is None:
+                continue
+            if _inside(other.output, folder.path):
+                raise ValueError(
+                    f"The output folder {other.output} lies in the watched folder {folder.path}: "
+                    "results would be taken for new files. Choose a folder outside it."
+                )
+            if _inside(folder.path, other.output):
+                raise ValueError(
+                    f"The watched folder {folder.path} lies in the output folder {other.output}: "
+                    "results would be taken for new files. Choose folders apart from each other."
+                )
+
+
+def _check_apart(one: Path, two: Path) -> None:
+    if _key(one) == _key(two):
+        raise ValueError(f"The folder {one} is watched twice. Keep one of the two.")
+    if _inside(one, two) or _inside(two, one):
+        inner, outer = (one, two) if _inside(one, two) else (two, one)
+        raise ValueError(
+            f"The watched folder {inner} lies in the watched folder {outer}: its files would be "
+            "taken twice. Watch only one of them, or folders apart from each other."
+        )
+
+
+def _inside(path: Path, directory: Path) -> bool:
+    """Whether `path` is `directory` or lies in it."""
+    return Path(_key(path)).is_relative_to(_key(directory))
+
+
+def _key(path: Path) -> str:
+    """Return a path as the platform compares it: links resolved, case folded where it is."""
+    key = os.path.normcase(os.path.realpath(path))
+    return key.casefold() if sys.platform == "darwin" else key

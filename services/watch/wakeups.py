@@ -1,0 +1,152 @@
+"""Wakes the watcher when something changes in a root; what really changed, a scan finds out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.polling import PollingObserver
+
+from services.watch.folder import WatchedFolder
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 10.0
+
+# Not those that our own reading causes.
+_EVENTS: list[type[FileSystemEvent]] = [
+    *(FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent),
+    *(DirCreatedEvent, DirMovedEvent),
+]
+
+_SHARES = frozenset(
+    {
+        *(
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb2",
+            "smb3",
+            "smbfs",
+            "afpfs",
+            "webdav",
+            "davfs",
+            "9p",
+            "drvfs",
+        ),
+        *("virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "lustre", "beegfs", "gpfs"),
+    }
+)
+"""File systems that do not tell us what others change."""
+
+
+def is_share(path: Path) -> bool:
+    """Whether `path` lies on a file system that others change without our system being told."""
+    text = os.path.realpath(path)
+    if text.startswith("\\\\"):
+        return True
+    best: tuple[int, str, str] = (-1, "", "")
+    for part in psutil.disk_partitions(all=True):
+        mount = part.mountpoint
+        if Path(text).is_relative_to(mount):
+            best = max(best, (len(mount), part.fstype.lower(), part.opts))
+    _, kind, options = best
+    network = kind in _SHARES or (kind.startswith("fuse.") and kind != "fuse.ntfs-3g")
+    return network or "remote" in options.split(",")
+
+
+class Wakeups(FileSystemEventHandler):
+    """Calls `wake` from a thread of its own when a file in the root appears or changes.
+
+    Args:
+        poll_seconds: Pause between two looks where the system does not tell of changes.
+    """
+
+    def __init__(
+        self, folder: WatchedFolder, wake: Callable[[], None], poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self._folder = folder
+        self._wake = wake
+        self._poll_seconds = poll_seconds
+        self._observer: BaseObserver | None = None
+        self._identity: tuple[int, int] | None = None
+        self.polling = False
+        self.notice: str | None = None
+        """Why changes are polled for although the settings do not say so."""
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Wake; called by the observer's thread."""
+        self._wake()
+
+    def is_up(self) -> bool:
+        """Whether the root is the one that is listened to, and the observer lives."""
+        if self._observer is None or self._found() != self._identity:
+            return False
+        return all(t.is_alive() for t in (self._observer, *self._observer.emitters))
+
+    def keep_up(self) -> None:
+        """Begin to listen, and again after the root went and came back or the observer ended.
+
+        Raises:
+            OSError: the root cannot be observed, not even by polling.
+        """
+        if self.is_up():
+            return
+        self.stop()
+        identity = self._found()
+        if identity is None:
+            raise FileNotFoundError(self._folder.path)
+        chosen = self._folder.polling
+        self.polling = is_share(self._folder.path) if chosen == "auto" else chosen
+        self.notice = None
+        if not self.polling:
+            try:
+                self._observer = self._start(Observer())
+            except OSError as error:
+                self.polling = True
+                self.notice = (
+                    f"The system tells of no changes in {self._folder.path} ({error.strerror}); it "
+                    f"is looked through every {self._poll_seconds:.0f} s instead. On Linux, raise "
+                    "fs.inotify.max_user_watches."
+                )
+                log.warning(self.notice)
+        if self.polling:
+            self._observer = self._start(PollingObserver(timeout=self._poll_seconds))
+        self._identity = identity
+
+    def stop(self) -> None:
+        """End the observer's threads."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            if observer.is_alive():
+                observer.join()
+
+    def _found(self) -> tuple[int, int] | None:
+        """Return what tells one root from another at its path; None when there is none."""
+        try:
+            found = self._folder.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _start(self, observer: BaseObserver) -> BaseObserver:
+        path, recursive = str(self._folder.path), self._folder.recursive
+        observer.schedule(self, path, recursive=recursive, event_filter=_EVENTS)
+        observer.start()
+        return observer

@@ -1,0 +1,137 @@
+import errno
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from watchdog.observers import Observer
+
+from services.watch import wakeups
+from services.watch.folder import WatchedFolder
+from services.watch.wakeups import Wakeups, is_share
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def listen(tmp_path):
+    """Start to listen in a folder; what is made ends with the test."""
+    made = []
+
+    def start(wake: Callable[[], None], **settings) -> Wakeups:
+        (tmp_path / "inbox").mkdir(exist_ok=True)
+        folder = WatchedFolder(path=tmp_path / "inbox", **settings)
+        made.append(Wakeups(folder, wake, poll_seconds=0.05))
+        made[-1].keep_up()
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_new_file_wakes_also_deep_inside(listen, tmp_path, polling):
+    woken = threading.Event()
+    listening = listen(woken.set, polling=polling)
+    assert (listening.polling, listening.notice) == (polling, None)
+    for name in ("a.wav", "sub/deep/b.wav"):
+        woken.clear()
+        path = tmp_path / "inbox" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        assert woken.wait(PATIENCE)
+
+
+def test_our_own_reading_does_not_wake(listen, tmp_path):
+    woken = threading.Event()
+    path = tmp_path / "inbox" / "a.wav"
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    listen(woken.set, polling=False)
+    for _ in range(5):
+        path.read_bytes()
+    assert not woken.wait(0.3)
+    path.write_bytes(b"y")  # and it does listen
+    assert woken.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_root_that_went_and_came_back_is_listened_to_again(listen, tmp_path, polling):
+    woken = threading.Event()
+    listening = listen(woken.set, polling=polling)
+    root = tmp_path / "inbox"
+    root.rename(tmp_path / "unplugged")
+    with pytest.raises(FileNotFoundError):
+        listening.keep_up()
+    assert listening.notice is None
+    root.mkdir()
+    listening.keep_up()
+    woken.clear()
+    (root / "a.wav").write_bytes(b"x")
+    assert woken.wait(PATIENCE)
+
+
+def test_where_the_system_refuses_it_is_polled_and_said(listen, tmp_path, monkeypatch):
+    def refuse(self) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+    monkeypatch.setattr(Observer, "start", refuse)
+    woken = threading.Event()
+    listening = listen(woken.set)
+    assert listening.polling and "(inotify watch limit reached)" in listening.notice
+    (tmp_path / "inbox" / "a.wav").write_bytes(b"x")
+    assert woken.wait(PATIENCE)
+
+
+def test_an_observer_that_died_is_replaced(listen, tmp_path):
+    woken = threading.Event()
+    listening = listen(woken.set, polling=False)
+    observer = listening._observer
+    listening.keep_up()
+    assert listening._observer is observer
+    for emitter in list(observer.emitters):
+        emitter.stop()
+        emitter.join()
+    listening.keep_up()
+    assert listening._observer is not observer
+    (tmp_path / "inbox" / "a.wav").write_bytes(b"x")
+    assert woken.wait(PATIENCE)
+
+
+def test_listening_again_and_again_leaves_no_thread(listen):
+    before = threading.active_count()
+    for polling in (False, True):
+        listening = listen(lambda: None, polling=polling)
+        for _ in range(25):
+            listening.stop()
+            listening.keep_up()
+        listening.stop()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/srv/inbox", False),
+        ("/mnt/nas/inbox", True),
+        ("/mnt/nas/local/inbox", False),
+        ("/mnt/nasty", False),
+        ("/mnt/ssh/x", True),
+        ("/media/stick", False),
+        ("/mnt/z", True),
+    ],
+)
+def test_shares_are_known_by_their_file_system(monkeypatch, path, expected):
+    mounts = [
+        ("/", "ext4", "rw"),
+        ("/mnt/nas", "cifs", "rw"),
+        ("/mnt/nas/local", "ext4", "rw"),
+        ("/mnt/ssh", "fuse.sshfs", "rw"),
+        ("/media/stick", "fuseblk", "rw"),
+        ("/mnt/z", "ntfs", "rw,remote"),  # as Windows says it
+    ]
+    parts = [SimpleNamespace(mountpoint=m, fstype=kind, opts=opts) for m, kind, opts in mounts]
+    monkeypatch.setattr(wakeups.psutil, "disk_partitions", lambda all: parts)
+    assert is_share(Path(path)) == expected
