@@ -55,8 +55,12 @@ _SHARES = frozenset(
 """File systems that do not tell us what others change."""
 
 
-def is_share(path: Path) -> bool:
-    """Whether `path` lies on a file system that others change without our system being told."""
+def must_poll(path: Path) -> bool:
+    """Whether `path` lies where the system is not told of changes, or must not be kept busy.
+
+    The first are network shares; the second drives that people unplug from Windows, which refuses
+    that while an observer has a folder open.
+    """
     text = os.path.realpath(path)
     if text.startswith("\\\\"):
         return True
@@ -67,7 +71,7 @@ def is_share(path: Path) -> bool:
             best = max(best, (len(mount), part.fstype.lower(), part.opts))
     _, kind, options = best
     network = kind in _SHARES or (kind.startswith("fuse.") and kind != "fuse.ntfs-3g")
-    return network or "remote" in options.split(",")
+    return network or not {"remote", "removable"}.isdisjoint(options.split(","))
 
 
 class Wakeups(FileSystemEventHandler):
@@ -112,7 +116,7 @@ class Wakeups(FileSystemEventHandler):
         if identity is None:
             raise FileNotFoundError(self._folder.path)
         chosen = self._folder.polling
-        self.polling = is_share(self._folder.path) if chosen == "auto" else chosen
+        self.polling = must_poll(self._folder.path) if chosen == "auto" else chosen
         self.notice = None
         if not self.polling:
             try:

@@ -9,7 +9,7 @@ from watchdog.observers import Observer
 
 from services.watch import wakeups
 from services.watch.folder import WatchedFolder
-from services.watch.wakeups import Wakeups, is_share
+from services.watch.wakeups import Wakeups, must_poll
 
 PATIENCE = 20.0
 
@@ -121,6 +121,7 @@ def test_listening_again_and_again_leaves_no_thread(listen):
         ("/mnt/ssh/x", True),
         ("/media/stick", False),
         ("/mnt/z", True),
+        ("/mnt/stick", True),
     ],
 )
 def test_shares_are_known_by_their_file_system(monkeypatch, path, expected):
@@ -131,7 +132,8 @@ def test_shares_are_known_by_their_file_system(monkeypatch, path, expected):
         ("/mnt/ssh", "fuse.sshfs", "rw"),
         ("/media/stick", "fuseblk", "rw"),
         ("/mnt/z", "ntfs", "rw,remote"),  # as Windows says it
+        ("/mnt/stick", "exfat", "rw,removable"),
     ]
     parts = [SimpleNamespace(mountpoint=m, fstype=kind, opts=opts) for m, kind, opts in mounts]
     monkeypatch.setattr(wakeups.psutil, "disk_partitions", lambda all: parts)
-    assert is_share(Path(path)) == expected
+    assert must_poll(Path(path)) == expected

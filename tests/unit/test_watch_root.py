@@ -447,7 +447,6 @@ def test_a_server_that_dies_around_the_move_moves_once(desk, inbox, monkeypatch,
     root.conclude()
     assert tree(inbox) == {"done/a.wav": b"a"}
     assert root.status(False, None).in_work == 0
-    desk.store.requeue([])
     assert root._memory.known(str(inbox)) == {}
 
 
