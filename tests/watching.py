@@ -12,7 +12,7 @@ from services.errors import PermanentError
 from services.files.disk import Room
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.lane import Claims
-from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
+from services.jobs.models import Batch, Job, Kind, NewJob, Options
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
 from services.watch.folder import WatchedFolder
@@ -53,7 +53,7 @@ class Desk:
 
     def result(self, job_id: str) -> Result | None:
         job = self.store.job(job_id)
-        return self.results.load(job_id) if job and job.state is State.DONE else None
+        return self.results.load(job_id) if job and job.result_at is not None else None
 
     # --- what the tests call ----------------------------------------------------------
 

@@ -38,16 +38,17 @@ class Conclusion:
         Raises:
             ScriptoriumError, OSError: a step failed and has to be tried again.
         """
-        result = self._front.result(due.job_id) if due.state is State.DONE else None
+        # One that was done before and failed when it was run again still has its first result.
+        result = self._front.result(due.job_id) if due.state is not None else None
         if result is not None and self._folder.output is not None:
             self._write(due, result, self._folder.output)
         if due.place is None:
             return None
-        if due.state is State.DONE and result is None:
-            return due.place  # deleted, or run again, since we asked
-        if self._folder.after == "move" and due.state in (State.DONE, State.FAILED):
-            return self._move(due, DONE if due.state is State.DONE else FAILED)
-        if self._folder.after == "delete" and due.state is State.DONE:
+        if self._folder.after == "move" and result is not None:
+            return self._move(due, DONE)
+        if self._folder.after == "move" and due.state is State.FAILED:
+            return self._move(due, FAILED)
+        if self._folder.after == "delete" and result is not None:
             return self._delete(due)
         return due.place
 

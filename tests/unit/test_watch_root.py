@@ -330,9 +330,7 @@ def test_a_deleted_job_is_new_work_only_for_a_new_arrival(desk, inbox):
     taken(root)
     desk.finish()
     root.conclude()
-    with desk.store._writer.begin() as session:
-        for table in ("events", "jobs"):
-            session.connection().exec_driver_sql(f"DELETE FROM {table}")
+    desk.store.delete({job.id: desk.results.directory(job.id) for job in desk.jobs()})
     root = desk.root(inbox)
     taken(root)
     root.conclude(thorough=True)
@@ -612,6 +610,28 @@ def test_results_are_written_again_after_a_rerun(desk, inbox, tmp_path):
     root.conclude()
     desk.finish(text="better")
     root.conclude()
+    assert tree(tmp_path / "out") == {"a.txt": b"better: a\n"}
+
+
+def test_a_done_job_that_is_run_again(desk, inbox, tmp_path):
+    write(inbox / "a.wav", "a")
+    root = desk.root(inbox, after="move", output=tmp_path / "out")
+    taken(root)
+    desk.finish()
+    root.conclude()
+    jobs = [job.id for job in desk.jobs()]
+    desk.store.requeue(jobs, states=State)
+    root.conclude()
+    desk.finish("a.wav")
+    root.conclude()
+    assert desk.jobs()[0].state is State.FAILED
+    assert tree(inbox) == {"done/a.wav": b"a"}, "its first result is still there"
+    assert tree(tmp_path / "out") == {"a.txt": b"one two: a\n"}
+    desk.store.requeue(jobs, states=State)
+    root.conclude()
+    desk.finish(text="better")
+    root.conclude()
+    assert tree(inbox) == {"done/a.wav": b"a"}
     assert tree(tmp_path / "out") == {"a.txt": b"better: a\n"}
 
 
