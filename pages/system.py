@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import streamlit as st
@@ -9,8 +10,11 @@ import streamlit as st
 from pages import context
 from services import system
 from services.jobs.models import Kind, State
+from services.watch.root import RootState, RootStatus
 
 runtime = context.runtime()
+
+MOST_PROBLEMS = 5
 
 GET_PARAKEET = """
 **On a machine that reaches the hub** there is nothing to do: the first recording downloads
@@ -27,6 +31,52 @@ nemo_model = "/models/parakeet-tdt-0.6b-v3.nemo"
 Then restart the server. Any other NeMo speech recognition checkpoint works the same way.
 A checkpoint can run code when it is loaded: take it only from a source that you trust.
 """
+
+
+def watched(root: RootStatus) -> str:
+    """Return what a watched folder does, in one line."""
+    now = time.time()
+    doing = {
+        RootState.STARTING: "Starting",
+        RootState.WATCHING: "Watching",
+        RootState.MISSING: ":red[**Not there**]",
+    }[root.state]
+    parts = [f"{doing} for {context.duration(now - root.since)}"]
+    if root.waiting:
+        parts.append(f"{context.plural(root.waiting, 'file')} waiting to be whole")
+    if root.in_work:
+        parts.append(f"{context.plural(root.in_work, 'file')} in work")
+    if root.last_taken is not None:
+        ago = context.duration(now - root.last_taken)
+        parts.append(f"{context.plural(root.taken, 'file')} taken, the last {ago} ago")
+    if root.polling:
+        parts.append("looked through every few seconds")
+    return " · ".join(parts)
+
+
+def watched_folders() -> None:
+    """Show each watched folder and what is wrong with it."""
+    roots = runtime.watched_folders()
+    if not roots:
+        return
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.subheader("Watched folders", width="content")
+        st.button(
+            "Look now",
+            icon=":material/refresh:",
+            on_click=runtime.scan_watched_folders,
+            type="tertiary",
+        )
+    st.table(
+        {str(root.path): watched(root) for root in roots}, border="horizontal", hide_header=True
+    )
+    for root in roots:
+        for problem in root.problems[:MOST_PROBLEMS]:
+            st.warning(problem, icon=":material/folder_off:")
+        if (more := len(root.problems) - MOST_PROBLEMS) > 0:
+            st.caption(f"{context.plural(more, 'more problem')} in {root.path}")
 
 
 @st.fragment(run_every="3s")
@@ -60,6 +110,8 @@ def live() -> None:
         for state in (State.QUEUED, State.RUNNING, State.DONE, State.FAILED):
             total = sum(counts.get((kind, state), 0) for kind in Kind)
             st.metric(state.capitalize(), total, width="content")
+
+    watched_folders()
 
     st.subheader("Machine")
     machine = system.machine(runtime.settings.data_dir, runtime.settings.temp_root)

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import services.runtime
 from services.config import Settings
 from services.jobs.models import State
 from services.runtime import Runtime
+from services.watch.root import RootState
 from tests import media
 from tests.watching import tree
+
+
+SYSTEM_PAGE = Path(__file__).parents[2] / "pages" / "system.py"
 
 
 def until(true: Callable[[], object], seconds: float = 60.0) -> None:
@@ -77,3 +82,24 @@ def test_a_folder_from_its_files_to_their_results_also_after_a_restart(tmp_path,
             "text.wav",
         ]
         assert runtime.watched_folders()[0].taken == 2, "one of them shares a job that was there"
+
+
+def test_the_system_page_shows_each_folder_and_what_is_wrong(tmp_path, settings, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    inbox = tmp_path / "inbox"
+    with Runtime(settings) as runtime:
+        monkeypatch.setattr(services.runtime, "running", [runtime])
+        page = AppTest.from_file(SYSTEM_PAGE, default_timeout=30)
+        until(lambda: runtime.watched_folders()[0].state is RootState.MISSING)
+        page.run()
+        assert not page.exception
+        assert f"{inbox} is not there" in page.warning[0].value
+        inbox.mkdir()
+        (inbox / "empty.pdf").touch()
+        page.button[0].click().run()  # look now, and not in ten seconds
+        until(lambda: runtime.watched_folders()[0].waiting == 1)
+        page.run()
+        assert not page.exception and not page.warning
+        (line,) = [table.value for table in page.table if str(inbox) in table.value.to_string()]
+        assert "1 file waiting to be whole" in line.to_string()
