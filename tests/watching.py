@@ -1,9 +1,16 @@
-"""A desk that takes watched files as `Front` does, with jobs that end when the test says so."""
+"""A desk that takes watched files as `Front` does, with jobs that end when the test says so.
+
+`python -m tests.watching DATA INBOX OUTPUT` is a server that a test kills: it watches INBOX, lets
+the jobs of bad*.wav fail and those of all other files be done.
+"""
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +25,7 @@ from services.jobs.store import JobStore
 from services.watch.folder import WatchedFolder
 from services.watch.memory import Memory
 from services.watch.root import Root
+from services.watch.watcher import Watcher
 
 STILL = 5.0
 
@@ -74,12 +82,12 @@ class Desk:
         return [job.name for job in self.jobs()]
 
     def finish(self, *bad: str, text: str = "one two") -> None:
-        """Work off the queue: the files of these names fail, the others are done."""
+        """Work off the queue: the files of these names (patterns) fail, the others are done."""
         claims = Claims(self.store, self.results, threading.Event(), lambda: None)
         while job := claims.take(Kind.AUDIO):
             try:
                 claims.check_original(job)
-                if job.name in bad:
+                if any(fnmatch(job.name, pattern) for pattern in bad):
                     raise PermanentError(f"“{job.name}” is damaged.")
                 said = f"{text}: {job.path.read_bytes().decode()}"
                 result = Transcript(said, 2.0, "en", "fake", "none", [Segment(0.0, 2.0, said)])
@@ -101,3 +109,19 @@ def tree(directory: Path) -> dict[str, bytes]:
         for path in sorted(directory.rglob("*"))
         if path.is_file()
     }
+
+
+def main(data: Path, inbox: Path, output: Path) -> None:
+    desk = Desk(data)
+    desk.store.recover()
+    folder = WatchedFolder(path=inbox, after="move", output=output)
+    watcher = Watcher([folder], desk, desk.url, still_seconds=0.1)  # type: ignore[arg-type]
+    watcher.start()
+    print("up", flush=True)
+    while True:
+        desk.finish("bad*")
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -80,7 +80,7 @@ class WatchedFolder(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> WatchedFolder:
-        if self.path.exists() and not self.path.is_dir():
+        if _is_file(self.path):
             raise ValueError(f"{self.path} is a file. Name the folder to watch.")
         if "formats" in self.model_fields_set and self.output is None:
             raise ValueError(
@@ -124,6 +124,13 @@ def check_folders(folders: Sequence[WatchedFolder], data_dir: Path, temp_root: P
                     f"The watched folder {folder.path} lies in the output folder {other.output}: "
                     "results would be taken for new files. Choose folders apart from each other."
                 )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False  # a share that is away: the watcher says so, and waits for it
 
 
 def _check_apart(one: Path, two: Path) -> None:

@@ -22,8 +22,11 @@ from services.audio.transcript import Transcript
 from services.config import Settings
 from services.documents.document import Document
 from services.errors import SettingsError
+from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind, Options, State
 from services.runtime import Runtime
+from services.watch.folder import WatchedFolder
+from services.watch.root import RootState
 from tests import media
 
 PATIENCE = 120
@@ -401,11 +404,19 @@ def seconds_of(path: Path) -> float:
     return samples.size / rate
 
 
-def test_starting_and_stopping_leaks_neither_threads_nor_files_nor_children(tmp_path, sources):
+def settled() -> tuple[int, int, int]:
+    """Return the open files, threads and children of this process once what ends has ended."""
+    gc.collect()
+    for thread in threading.enumerate():
+        if thread.name == "document-answers":  # ends by itself, after its process
+            thread.join(10)
+    mine = psutil.Process()
+    return mine.num_fds(), threading.active_count(), len(mine.children())
+
+
+def test_documents_are_read_without_a_leak_of_threads_files_or_children(tmp_path, sources):
     config = settings(tmp_path / "data")
     pdf = media.write_pdf(sources / "a.pdf", ["text"])
-    mine = psutil.Process()
-    others = set(threading.enumerate())
 
     def round_trip() -> None:
         with Runtime(config) as runtime:
@@ -413,15 +424,54 @@ def test_starting_and_stopping_leaks_neither_threads_nor_files_nor_children(tmp_
             runtime.wait(batch.id, PATIENCE)
             assert runtime.jobs(batch.id)[0].kind is Kind.DOCUMENT
 
-    def settled() -> tuple[int, int, int]:
-        gc.collect()
-        for thread in set(threading.enumerate()) - others:
-            if thread.name == "document-answers":  # ends by itself, after its process
-                thread.join(10)
-        return mine.num_fds(), threading.active_count(), len(mine.children())
-
     round_trip()
     before = settled()
-    for _ in range(12):
+    for _ in range(5):
+        round_trip()
+    assert settled() == before
+
+
+class LightWorker:
+    """Reads a file and has nothing to start, so that fifty servers start and stop in seconds."""
+
+    kind = Kind.AUDIO
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def run(self, job: Job, claims: Claims) -> None:
+        assert job.path.read_bytes()
+        transcript = Transcript("text", 1.0, "en", "light", "none")
+        claims.done(job, transcript, length=1.0, engine="light", model="none", took=0.1)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_server_opens_and_closes_fifty_times_without_growth(tmp_path, sources, monkeypatch):
+    """With every thread that it has: lanes, janitor, pulse, the watcher and its observers."""
+    monkeypatch.setattr("services.runtime.AudioWorker", LightWorker)
+    config = settings(tmp_path / "data").model_copy(
+        update={
+            "document_workers": 1,
+            "watch_still_seconds": 0.01,
+            "watch": (
+                WatchedFolder(path=sources, output=tmp_path / "out", polling=False),
+                WatchedFolder(path=tmp_path / "gone", polling=True),
+            ),
+        }
+    )
+    media.write_wav(sources / "a.wav", silence())
+
+    def round_trip() -> None:
+        with Runtime(config) as runtime:
+            batch = runtime.submit([sources / "a.wav"])
+            runtime.wait(batch.id, PATIENCE)
+            until(lambda: runtime.watched_folders()[0].state is RootState.WATCHING)
+
+    for _ in range(2):
+        round_trip()
+    before = settled()
+    for _ in range(50):
         round_trip()
     assert settled() == before

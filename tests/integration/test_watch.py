@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +17,10 @@ from services.jobs.models import State
 from services.runtime import Runtime
 from services.watch.root import RootState
 from tests import media
-from tests.watching import tree
+from tests.watching import Desk, tree
 
-
-SYSTEM_PAGE = Path(__file__).parents[2] / "pages" / "system.py"
+ROOT = Path(__file__).parents[2]
+KILLS, SEED = 6, 20261121
 
 
 def until(true: Callable[[], object], seconds: float = 60.0) -> None:
@@ -90,7 +93,7 @@ def test_the_system_page_shows_each_folder_and_what_is_wrong(tmp_path, settings,
     inbox = tmp_path / "inbox"
     with Runtime(settings) as runtime:
         monkeypatch.setattr(services.runtime, "running", [runtime])
-        page = AppTest.from_file(SYSTEM_PAGE, default_timeout=30)
+        page = AppTest.from_file(ROOT / "pages" / "system.py", default_timeout=30)
         until(lambda: runtime.watched_folders()[0].state is RootState.MISSING)
         page.run()
         assert not page.exception
@@ -103,3 +106,43 @@ def test_the_system_page_shows_each_folder_and_what_is_wrong(tmp_path, settings,
         assert not page.exception and not page.warning
         (line,) = [table.value for table in page.table if str(inbox) in table.value.to_string()]
         assert "1 file waiting to be whole" in line.to_string()
+
+
+def test_killed_again_and_again_each_file_is_one_job_and_moved_once(tmp_path):
+    chance = random.Random(SEED)
+    data, inbox, output = (tmp_path / name for name in ("data", "inbox", "out"))
+    command = [sys.executable, "-m", "tests.watching", *map(str, (data, inbox, output))]
+    inbox.mkdir()
+    written: dict[str, bytes] = {}
+
+    def start() -> subprocess.Popen[bytes]:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert server.stdout.readline() == b"up\n"
+        return server
+
+    for kill in range(KILLS):
+        for number in range(8):  # more comes while it runs; every fourth is a copy of another
+            name = f"{'bad' if number == 5 else 'talk'}-{kill}-{number}.wav"
+            written[name] = b"%d" % (kill * 8 + number - (number % 4 == 3))
+            (inbox / name).write_bytes(written[name])
+        server = start()
+        time.sleep(chance.uniform(0.05, 0.9))
+        server.kill()
+        server.communicate()
+    server = start()
+    desk = Desk(data)
+    root = desk.root(inbox)
+    until(lambda: not list(inbox.glob("*.wav")) and root.status(False, None).in_work == 0)
+    server.kill()
+    server.communicate()
+
+    jobs = desk.jobs()
+    assert len(jobs) == len({job.sha256 for job in jobs}) == len(set(written.values()))
+    moved = tree(inbox)
+    assert {Path(path).name: content for path, content in moved.items()} == written
+    assert len([job for job in jobs if job.state is State.FAILED]) == KILLS
+    done = {Path(path).stem: text for path, text in moved.items() if path.startswith("done/")}
+    assert len(done) == 7 * KILLS
+    results = {Path(path).stem: text for path, text in tree(output).items()}
+    assert results == {stem: b"one two: %s\n" % text for stem, text in done.items()}
+    desk.close()

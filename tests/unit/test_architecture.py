@@ -119,8 +119,8 @@ def test_one_place_touches_files(path):
 
 @pytest.mark.parametrize("path", SERVICES, ids=name)
 def test_imports_point_one_way(path):
-    """runtime → jobs → audio, documents → files."""
-    layers = ["files", "audio", "documents", "jobs", "runtime", "api"]
+    """runtime → watch → jobs → audio, documents → files."""
+    layers = ["files", "audio", "documents", "jobs", "watch", "runtime", "api"]
     mine = path.relative_to(ROOT / "services").parts[0].removesuffix(".py")
     if mine not in layers:
         return
@@ -129,6 +129,7 @@ def test_imports_point_one_way(path):
         "audio": {"files", "audio"},
         "documents": {"files", "documents"},
         "jobs": {"files", "audio", "documents", "jobs"},
+        "watch": {"files", "audio", "documents", "jobs", "watch"},
     }.get(mine, set(layers))
     if name(path) == "services/files/wav.py":  # the type of its argument, for checkers only
         allowed = {"files", "audio"}
@@ -141,8 +142,9 @@ def test_imports_point_one_way(path):
     [
         [name(p)[:-3].replace("/", ".") for p in SERVICES if p.parent.name == "files"],
         [f"services.jobs.{part}" for part in ("store", "models", "schema", "connection")],
+        [name(p)[:-3].replace("/", ".") for p in SERVICES if p.parent.name == "watch"],
     ],
-    ids=["files", "store"],
+    ids=["files", "store", "watch"],
 )
 def test_they_import_without_the_heavy_libraries(modules):
     heavy = ("numpy", "torch", "streamlit", "nemo", "av", "pypdf", "faster_whisper")
