@@ -199,6 +199,18 @@ def write_atomic(target: Path, data: bytes | str) -> None:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 
+def discard_parts(directory: Path, before: float) -> None:
+    """Remove what writes left in a directory that were cut short.
+
+    Args:
+        before: Seconds since the epoch; what was written later may still be under way.
+    """
+    for part in directory.glob(f"{PART}*"):
+        with contextlib.suppress(OSError):  # gone, or replaced its target, meanwhile
+            if part.stat().st_mtime < before:
+                discard(part)
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hex."""
     with open_to_read(path) as handle:

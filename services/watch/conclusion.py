@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,8 @@ class Conclusion:
         self._folder = folder
         self._front = front
         self._memory = memory
+        self._begun = time.time()
+        self._tidied: set[Path] = set()
 
     def draw(self, due: Due) -> str | None:
         """Do all that is left to do for a file whose job has ended; return where it lies now.
@@ -61,9 +64,16 @@ class Conclusion:
         name = due.output
         if name is None or not Path(name).is_relative_to(output):
             name = self._memory.name_output(due, self._free_names(due, output))
+        self._tidy(Path(name).parent)
         for format in formats:
             text = exports.render(result, format, PurePosixPath(due.path).name)
             operations.write_atomic(Path(f"{name}.{format}"), text)
+
+    def _tidy(self, directory: Path) -> None:
+        """Remove what an earlier server was writing into a directory when it was killed."""
+        if directory not in self._tidied:
+            self._tidied.add(directory)
+            operations.discard_parts(directory, self._begun)
 
     def _free_names(self, due: Due, output: Path) -> Iterator[str]:
         """Yield names for the results, without extension, under which no file lies."""

@@ -206,6 +206,16 @@ def test_sha256_of_a_file(tmp_path):
     assert operations.sha256_of(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223")
 
 
+def test_only_old_parts_are_discarded(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / f"{operations.PART}{name}").write_text("half")
+    (tmp_path / "talk.txt").write_text("whole")
+    os.utime(tmp_path / f"{operations.PART}old", (1, 1))
+    operations.discard_parts(tmp_path, before=1000.0)
+    operations.discard_parts(tmp_path / "gone", before=1000.0)
+    assert sorted(os.listdir(tmp_path)) == [f"{operations.PART}new", "talk.txt"]
+
+
 def test_move_gives_a_file_another_name_and_place(tmp_path):
     source, target = tmp_path / "a.wav", tmp_path / "done" / "sub" / "a.wav"
     source.write_text("sound")
