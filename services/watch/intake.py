@@ -84,7 +84,7 @@ class Intake:
                 sha256 = self._known_content(found, scope)
                 if sha256 is None:
                     workspace = workspace or self._front.new_workspace()
-                    copy = workspace.add_path(self._folder.path / found.path)
+                    copy = workspace.add_path(operations.extended(self._folder.path / found.path))
                     sha256 = copy.sha256
                     stored.setdefault(sha256, copy)
                 if look_at(self._folder, found.path) == found:

@@ -61,7 +61,9 @@ def scan(folder: WatchedFolder, problem: Problem) -> Iterator[Found]:
                         and not is_temporary(entry.name)
                         and str(path) not in ours
                         and not patterns.excludes(path)
-                        and not is_link(Path(entry.path))  # a junction is a directory to scandir
+                        and not is_link(
+                            extended(Path(entry.path))
+                        )  # a junction is a directory to scandir
                     ):
                         waiting.append(path)
                 elif entry.is_file(follow_symlinks=False) and patterns.takes(path):

@@ -107,7 +107,7 @@ class Wakeups(FileSystemEventHandler):
         """Begin to listen, and again after the root went and came back or the observer ended.
 
         Raises:
-            OSError: the root cannot be observed, not even by polling.
+            Exception: the root cannot be observed, not even by polling.
         """
         if self.is_up():
             return
@@ -121,10 +121,11 @@ class Wakeups(FileSystemEventHandler):
         if not self.polling:
             try:
                 self._observer = self._start(Observer())
-            except OSError as error:
+            except Exception as error:  # no limit on what a library of the platform raises
                 self.polling = True
+                reason = error.strerror if isinstance(error, OSError) else error
                 self.notice = (
-                    f"The system tells of no changes in {self._folder.path} ({error.strerror}); it "
+                    f"The system tells of no changes in {self._folder.path} ({reason}); it "
                     f"is looked through every {self._poll_seconds:.0f} s instead. On Linux, raise "
                     "fs.inotify.max_user_watches."
                 )

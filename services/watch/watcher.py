@@ -158,6 +158,8 @@ class _Rounds:
         """Look through the root, told of all that changes from before that look on."""
         try:
             self._wakeups.keep_up()
-        except OSError:
-            self._wakeups.stop()  # the look itself says what is wrong
+        except Exception as error:
+            # The look itself says what is wrong, if it is more than that nobody tells us.
+            log.info("%s is told of no changes: %s", self._thread.name, error)
+            self._wakeups.stop()
         return self._root.look(tick)

@@ -73,14 +73,17 @@ def test_a_root_that_went_and_came_back_is_listened_to_again(listen, tmp_path, p
     assert woken.wait(PATIENCE)
 
 
-def test_where_the_system_refuses_it_is_polled_and_said(listen, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "inotify watch limit reached"), RuntimeError("no luck")]
+)
+def test_where_the_system_refuses_it_is_polled_and_said(listen, tmp_path, monkeypatch, error):
     def refuse(self) -> None:
-        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        raise error
 
     monkeypatch.setattr(Observer, "start", refuse)
     woken = threading.Event()
     listening = listen(woken.set)
-    assert listening.polling and "(inotify watch limit reached)" in listening.notice
+    assert listening.polling and f"({error.args[-1]})" in listening.notice
     (tmp_path / "inbox" / "a.wav").write_bytes(b"x")
     assert woken.wait(PATIENCE)
 

@@ -87,6 +87,16 @@ def test_without_events_the_rescan_finds_it(desk, watch, tmp_path, monkeypatch):
     until(desk.jobs)
 
 
+def test_when_nothing_can_be_observed_it_is_still_looked_through(
+    desk, watch, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("services.watch.wakeups.Wakeups._start", lambda *_: 1 / 0)
+    watch(WatchedFolder(path=tmp_path))
+    for number in range(2):
+        (tmp_path / f"{number}.wav").write_bytes(b"%d" % number)
+        until(lambda: len(desk.jobs()) == number + 1)  # noqa: B023
+
+
 def test_scan_now_does_not_wait_for_the_rescan(desk, watch, tmp_path, monkeypatch):
     monkeypatch.setattr("services.watch.wakeups.Wakeups.on_any_event", lambda *_: None)
     watcher = watch(WatchedFolder(path=tmp_path))

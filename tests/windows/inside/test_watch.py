@@ -128,6 +128,23 @@ def test_names_of_ours_and_of_programs_are_left_alone(desk: Desk, inbox: Path) -
     assert desk.names() == ["result.wav"]
 
 
+@pytest.mark.usefixtures("max_path")
+@pytest.mark.parametrize("after", ["move", "delete"])
+def test_paths_over_260_characters(desk: Desk, inbox: Path, tmp_path: Path, after: str) -> None:
+    name = "/".join([letter * 75 for letter in "defg"]) + ".wav"
+    operations.write_atomic(inbox / name, b"sound")
+    root = desk.root(inbox, after=after, output=tmp_path / "out")
+    taken(root)
+    desk.finish()
+    root.conclude()
+    assert root.status(False, None).problems == ()
+    assert not operations.extended(inbox / name).exists()
+    moved = operations.extended(inbox / "done" / name)
+    assert moved.exists() == (after == "move")
+    text = operations.extended(tmp_path / "out" / name).with_suffix(".txt")
+    assert text.read_bytes() == b"one two: sound\n"
+
+
 @pytest.mark.real_windows  # Wine 8 makes no junctions
 def test_a_junction_is_not_followed(desk: Desk, inbox: Path, tmp_path: Path) -> None:
     import _winapi
