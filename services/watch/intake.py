@@ -128,6 +128,9 @@ class Intake:
             self._front.submit(
                 [stored[content.sha256] for content in new], self._folder.owner, options, workspace
             )
+        except BaseException:
+            workspace.release(0.0)  # should its jobs be there all the same, they still lease it
+            raise
         finally:
             self._memory.find_jobs(place)
         log.info("%d files of %s were taken", len(new), self._root)

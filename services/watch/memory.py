@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.jobs.connection import connect
@@ -156,19 +156,27 @@ class Memory:
         """Take up the files whose job was run again.
 
         Args:
-            thorough: Also find those whose job has ended again meanwhile, among all that are
-                settled, and not only those whose job waits or runs now.
+            thorough: Find those whose job has ended again meanwhile, among all that are settled;
+                otherwise those whose job waits or runs now.
         """
-        again: list[ColumnElement[bool]] = [JobRow.state.in_((State.QUEUED, State.RUNNING))]
-        if thorough:
-            again.append(JobRow.finished_at > WatchedRow.settled_at)
-        query = (
-            select(WatchedRow.id)
-            .join(JobRow, JobRow.id == WatchedRow.job_id)
-            .where(or_(*again), WatchedRow.root == root, WatchedRow.settled_at.is_not(None))
-        )
         with self._reader() as session:
-            ids = list(session.scalars(query))
+            if thorough:
+                later = (
+                    select(WatchedRow.id)
+                    .join(JobRow, JobRow.id == WatchedRow.job_id)
+                    .where(WatchedRow.root == root, JobRow.finished_at > WatchedRow.settled_at)
+                )
+                ids = list(session.scalars(later))
+            else:
+                # From the few jobs that wait or run to their files, and not the other way round:
+                # so nothing else is asked of the database, which would take the longer way.
+                active = select(JobRow.id).where(JobRow.state.in_((State.QUEUED, State.RUNNING)))
+                rows = session.execute(
+                    select(WatchedRow.id, WatchedRow.root, WatchedRow.settled_at).where(
+                        WatchedRow.job_id.in_(active)
+                    )
+                )
+                ids = [row.id for row in rows if row.root == root and row.settled_at is not None]
         if ids:
             with self._writer.begin() as session:
                 for some in _slices(ids):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,13 +77,14 @@ class Root:
         self._still = Stillness(still_seconds)
         self._stopping = stopping
         self._clock = clock
-        self._lock = threading.Lock()
         self._known: dict[str, tuple[int, int]] | None = None
         self._state, self._since = RootState.STARTING, clock()
         self._waiting = self._taken = 0
         self._last_taken: float | None = None
         self._problems: dict[str, str] = {}
         self._missing = ""
+        self.listing_seconds = 0.0
+        """How long the last listing of the root took."""
         self._no_room: str | None = None
 
     def look(self, tick: float) -> float | None:
@@ -99,11 +99,13 @@ class Root:
         if self._known is None:
             self._known = self._memory.known(self._root)
         problems: dict[str, str] = {}
+        begun = time.monotonic()
         try:
             files = self._unknown_files(problems)
         except OSError as error:
             self._gone(error)
             return None
+        self.listing_seconds = time.monotonic() - begun
         self._enter(RootState.WATCHING)
         still = self._still.observe(files, tick)
         taken = self._intake.take(still, self._stopping)
@@ -134,7 +136,9 @@ class Root:
         """
         if self._state is not RootState.WATCHING:
             return
-        self._memory.reopen(self._root, thorough)
+        self._memory.reopen(self._root)
+        if thorough:
+            self._memory.reopen(self._root, thorough=True)
         done: list[tuple[Due, str | None]] = []
         for due in self._memory.due(self._root, self._clock()):
             if self._stopping():

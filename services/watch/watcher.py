@@ -24,6 +24,9 @@ CONCLUDE_SECONDS = 2.0
 GAP_SECONDS = 1.0
 """Shortest pause between two looks, however much changes."""
 
+REST, MOST_REST_SECONDS = 4, 30.0
+"""After each look a pause so many times as long as the listing of the root took, up to a limit."""
+
 ROOT_SECONDS = 10.0
 """Pause between two looks whether the root itself is there and the same."""
 
@@ -124,7 +127,7 @@ class _Rounds:
         return self._root.status(self._wakeups.polling, self._failure or self._wakeups.notice)
 
     def _run(self) -> None:
-        next_look = next_rescan = next_check = time.monotonic()
+        next_look = next_rescan = next_check = rested = time.monotonic()
         while not self._stopping.is_set():
             tick = time.monotonic()
             try:
@@ -138,6 +141,10 @@ class _Rounds:
                     # Should this look fail, the next one comes after a pause.
                     next_look = tick + ROOT_SECONDS
                     due = self._look(tick)
+                    # A recording under way wakes us all the time; a big share is not to be kept
+                    # busy by that.
+                    rest = min(REST * self._root.listing_seconds, MOST_REST_SECONDS)
+                    rested = time.monotonic() + rest
                     next_look = min(next_rescan, next_rescan if due is None else due)
                     next_look = max(next_look, tick + self._gap)
                     self._root.conclude(thorough=rescan)
@@ -151,7 +158,7 @@ class _Rounds:
             if self._wake.wait(pause):
                 self._wake.clear()
                 self._stopping.wait(self._gap)  # what changes much is not looked at all the time
-                next_look = time.monotonic()
+                next_look = max(time.monotonic(), rested)
         self._wakeups.stop()
 
     def _look(self, tick: float) -> float | None:

@@ -180,8 +180,8 @@ def test_stopped_in_the_middle_of_a_burst_and_started_again(desk, watch, tmp_pat
     first.stop()
     some = len(desk.jobs())
     second = watch(WatchedFolder(path=inbox))
-    until(lambda: len(desk.jobs()) == 100)
-    assert some + second.status()[0].taken == 100
+    until(lambda: some + second.status()[0].taken == 100)
+    assert len(desk.jobs()) == 100
     assert len({job.sha256 for job in desk.jobs()}) == 100
     assert {job.state for job in desk.jobs()} == {State.QUEUED}
 
