@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from services.files.mounts import is_network
 from services.files.operations import extended
 
 if sys.platform != "win32":
@@ -35,7 +36,7 @@ def in_use(path: Path) -> bool:
             return True
         if sys.platform != "linux":
             return False
-        written = _has_writer(descriptor)
+        written = _has_writer(descriptor, path)
         return _written_by_proc(descriptor) if written is None else written
     finally:
         os.close(descriptor)
@@ -81,7 +82,7 @@ if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         return False
 
-    def _has_writer(descriptor: int) -> bool | None:
+    def _has_writer(descriptor: int, path: Path) -> bool | None:
         """Ask the kernel for a read lease: it grants one only if nobody has the file open to write.
 
         It sees the writers of every user and of file servers, and costs microseconds. None where
@@ -94,7 +95,9 @@ if sys.platform != "win32":
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except OSError as error:
-            return True if error.errno == errno.EAGAIN else None
+            # A share may say so of any file, when its server lets us cache nothing.
+            refused = error.errno == errno.EAGAIN and not is_network(path)
+            return True if refused else None
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         return False
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 from watchdog.events import (
     DirCreatedEvent,
     DirMovedEvent,
@@ -22,6 +20,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
+from services.files.mounts import is_network, is_removable
 from services.watch.folder import WatchedFolder
 
 log = logging.getLogger(__name__)
@@ -34,26 +33,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
     *(DirCreatedEvent, DirMovedEvent),
 ]
 
-_SHARES = frozenset(
-    {
-        *(
-            "nfs",
-            "nfs4",
-            "cifs",
-            "smb2",
-            "smb3",
-            "smbfs",
-            "afpfs",
-            "webdav",
-            "davfs",
-            "9p",
-            "drvfs",
-        ),
-        *("virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "lustre", "beegfs", "gpfs"),
-    }
-)
-"""File systems that do not tell us what others change."""
-
 
 def must_poll(path: Path) -> bool:
     """Whether `path` lies where the system is not told of changes, or must not be kept busy.
@@ -61,17 +40,7 @@ def must_poll(path: Path) -> bool:
     The first are network shares; the second drives that people unplug from Windows, which refuses
     that while an observer has a folder open.
     """
-    text = os.path.realpath(path)
-    if text.startswith("\\\\"):
-        return True
-    best: tuple[int, str, str] = (-1, "", "")
-    for part in psutil.disk_partitions(all=True):
-        mount = part.mountpoint
-        if Path(text).is_relative_to(mount):
-            best = max(best, (len(mount), part.fstype.lower(), part.opts))
-    _, kind, options = best
-    network = kind in _SHARES or (kind.startswith("fuse.") and kind != "fuse.ntfs-3g")
-    return network or not {"remote", "removable"}.isdisjoint(options.split(","))
+    return is_network(path) or is_removable(path)
 
 
 class Wakeups(FileSystemEventHandler):

@@ -48,7 +48,7 @@ def path(tmp_path) -> Path:
 def way(request, monkeypatch) -> None:
     """Both ways of asking: the second is for file systems that refuse the first."""
     if request.param == "proc":
-        monkeypatch.setattr(exclusive, "_has_writer", lambda descriptor: None)
+        monkeypatch.setattr(exclusive, "_has_writer", lambda descriptor, path: None)
 
 
 @pytest.mark.usefixtures("way")
@@ -79,6 +79,18 @@ def test_where_there_are_no_leases_the_processes_are_asked(path, monkeypatch, re
         return real(descriptor, command, argument)
 
     monkeypatch.setattr(exclusive.fcntl, "fcntl", refuse)
+    assert not in_use(path)
+    with held(path, "ab"):
+        assert in_use(path)
+
+
+def test_on_a_share_a_refused_lease_proves_nothing(path, monkeypatch):
+    def refuse(descriptor, command, argument):
+        raise OSError(errno.EAGAIN, "the server grants no oplock")
+
+    monkeypatch.setattr(exclusive.fcntl, "fcntl", refuse)
+    assert in_use(path)
+    monkeypatch.setattr(exclusive, "is_network", lambda path: True)
     assert not in_use(path)
     with held(path, "ab"):
         assert in_use(path)

@@ -1,15 +1,12 @@
 import errno
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from watchdog.observers import Observer
 
-from services.watch import wakeups
 from services.watch.folder import WatchedFolder
-from services.watch.wakeups import Wakeups, must_poll
+from services.watch.wakeups import Wakeups
 
 PATIENCE = 20.0
 
@@ -114,29 +111,10 @@ def test_listening_again_and_again_leaves_no_thread(listen):
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/srv/inbox", False),
-        ("/mnt/nas/inbox", True),
-        ("/mnt/nas/local/inbox", False),
-        ("/mnt/nasty", False),
-        ("/mnt/ssh/x", True),
-        ("/media/stick", False),
-        ("/mnt/z", True),
-        ("/mnt/stick", True),
-    ],
-)
-def test_shares_are_known_by_their_file_system(monkeypatch, path, expected):
-    mounts = [
-        ("/", "ext4", "rw"),
-        ("/mnt/nas", "cifs", "rw"),
-        ("/mnt/nas/local", "ext4", "rw"),
-        ("/mnt/ssh", "fuse.sshfs", "rw"),
-        ("/media/stick", "fuseblk", "rw"),
-        ("/mnt/z", "ntfs", "rw,remote"),  # as Windows says it
-        ("/mnt/stick", "exfat", "rw,removable"),
-    ]
-    parts = [SimpleNamespace(mountpoint=m, fstype=kind, opts=opts) for m, kind, opts in mounts]
-    monkeypatch.setattr(wakeups.psutil, "disk_partitions", lambda all: parts)
-    assert must_poll(Path(path)) == expected
+@pytest.mark.parametrize("asked", ["is_network", "is_removable"])
+def test_shares_and_sticks_are_polled(listen, tmp_path, monkeypatch, asked):
+    monkeypatch.setattr(f"services.watch.wakeups.{asked}", lambda path: True)
+    woken = threading.Event()
+    assert listen(woken.set).polling
+    (tmp_path / "inbox" / "a.wav").write_bytes(b"x")
+    assert woken.wait(PATIENCE)

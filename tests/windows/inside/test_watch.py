@@ -248,8 +248,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("polling", [False, True])
-def test_windows_tells_of_a_new_file(desk: Desk, inbox: Path, polling: bool) -> None:
+@pytest.mark.parametrize("polling", ["auto", True])
+def test_windows_tells_of_a_new_file(desk: Desk, inbox: Path, polling: bool | str) -> None:
     folder = WatchedFolder(path=inbox, after="move", polling=polling)
     watcher = Watcher([folder], desk, desk.url, 0.2, 3600.0, 0.05)  # type: ignore[arg-type]
     watcher.start()
@@ -261,6 +261,7 @@ def test_windows_tells_of_a_new_file(desk: Desk, inbox: Path, polling: bool) -> 
         desk.finish()
         # Not by reading it: who looks into a file has it open, and it waits.
         until(lambda: watcher.status()[0].in_work == 0)
+        assert watcher.status()[0].polling == (polling is True), "a fixed drive needs no polling"
     finally:
         watcher.stop()
     assert tree(inbox) == {"done/sub/a.wav": b"a"}
