@@ -100,7 +100,8 @@ def test_the_system_page_shows_each_folder_and_what_is_wrong(tmp_path, settings,
         assert f"{inbox} is not there" in page.warning[0].value
         inbox.mkdir()
         (inbox / "empty.pdf").touch()
-        page.button[0].click().run()  # look now, and not in ten seconds
+        (look_now,) = [button for button in page.button if button.label == "Look now"]
+        look_now.click().run()  # and not in ten seconds
         until(lambda: runtime.watched_folders()[0].waiting == 1)
         page.run()
         assert not page.exception and not page.warning
