@@ -4,6 +4,10 @@ Every message is a sentence that says what happened, to which file, and what to 
 The class, never the text, decides whether a job is retried by itself.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class ScriptoriumError(Exception):
     """Base of all errors whose message is meant for a person."""
@@ -11,6 +15,14 @@ class ScriptoriumError(Exception):
 
 class SettingsError(ScriptoriumError):
     """A setting has a value that cannot be used; the server does not start."""
+
+
+class DirectoryInUse(SettingsError):
+    """Another server works on the same directory."""
+
+    def __init__(self, message: str, directory: Path) -> None:
+        super().__init__(message)
+        self.directory = directory
 
 
 class PermanentError(ScriptoriumError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -38,21 +38,45 @@ def render(result: Result, format: str, name: str) -> str:
     return DOCUMENT_FORMATS[format](result, name)
 
 
+def all_formats() -> list[str]:
+    """Return every format that some result can be written in."""
+    return list(MIME)
+
+
 def file_name(name: str, format: str) -> str:
     """Return the name of an export, made from the original's."""
     return clean_name(f"{PurePath(clean_name(name)).stem}.{format}")
 
 
-def write_zip(target: BinaryIO, results: Iterable[tuple[str, Result]]) -> None:
-    """Write every format of each (name, result) into a ZIP, a folder per format.
+def unique_stems(names: Iterable[str]) -> list[str]:
+    """Return a name without an extension for each file name, in their order, no two the same.
 
-    Files of the same name are numbered, so that none overwrites another.
+    Those that would be are numbered; capital and small letters count as the same, as they do on
+    Windows.
     """
-    used: dict[str, int] = {}
+    wanted = [Path(file_name(name, "txt")).stem for name in names]
+    own = {stem.casefold() for stem in wanted}
+    used: set[str] = set()
+    stems = []
+    for stem in wanted:
+        unique, number = stem, 1
+        while unique.casefold() in used or (number > 1 and unique.casefold() in own):
+            number += 1
+            unique = f"{stem} ({number})"
+        used.add(unique.casefold())
+        stems.append(unique)
+    return stems
+
+
+def write_zip(target: BinaryIO, results: Sequence[tuple[str, Callable[[], Result]]]) -> None:
+    """Write every format of each result into a ZIP, a folder per format.
+
+    Args:
+        results: The name of each file and what loads its result, one after the other.
+    """
+    stems = unique_stems(name for name, _ in results)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, result in results:
-            stem = Path(file_name(name, "txt")).stem
-            used[stem.casefold()] = number = used.get(stem.casefold(), 0) + 1
-            unique = stem if number == 1 else f"{stem} ({number})"
+        for stem, (name, load) in zip(stems, results, strict=True):
+            result = load()
             for format in formats(result):
-                archive.writestr(f"{format}/{unique}.{format}", render(result, format, name))
+                archive.writestr(f"{format}/{stem}.{format}", render(result, format, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.config import Settings
@@ -58,7 +58,7 @@ class Front(View):
 
     def submit(
         self,
-        files: Sequence[Path | StoredFile],
+        files: Iterable[Path | StoredFile],
         owner: str = "local",
         options: Options | None = None,
         workspace: Workspace | None = None,

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
 from services.config import Settings
-from services.errors import SettingsError
+from services.errors import DirectoryInUse
 from services.files import operations
 from services.files.disk import Room
 from services.files.janitor import HOUR, Janitor, Waiting
@@ -26,8 +26,22 @@ from services.watch.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
+LOCK = "scriptorium.lock"
+
 running: list[Runtime] = []
 """The runtime that this process serves, if any. Pages are scripts: this is how they find it."""
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether a runtime, in any process, works on this data directory."""
+    lock = settings.data_dir / LOCK
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 class Runtime(Front):
@@ -36,14 +50,15 @@ class Runtime(Front):
     Use it as a context manager, or call `start` and `stop`.
 
     Raises:
-        SettingsError: another server uses the same directories.
+        DirectoryInUse: another server uses the same directories.
     """
 
     def __init__(self, settings: Settings) -> None:
         # The temporary files have a lock too: two servers with data of their own may be told
         # to share a directory for them, and each would sweep what the other uses.
+        # Whoever only asks whether a server runs holds the lock for a moment.
         self._locks = [
-            FileLock(directory / "scriptorium.lock", timeout=0)
+            FileLock(directory / LOCK, timeout=1.0)
             for directory in (settings.data_dir, settings.temp_root)
         ]
         self.settings = settings
@@ -164,9 +179,10 @@ class Runtime(Front):
                 lock.acquire()
             except Timeout:
                 self._release()
-                raise SettingsError(
+                raise DirectoryInUse(
                     f"Another Scriptorium already uses {directory}. Stop it, or give this one "
-                    "directories of its own with SCRIPTORIUM_DATA (and SCRIPTORIUM_TEMP_DIR)."
+                    "directories of its own with SCRIPTORIUM_DATA (and SCRIPTORIUM_TEMP_DIR).",
+                    directory,
                 ) from None
 
     def _release(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from services import exports
@@ -73,6 +74,10 @@ class View:
     def job(self, job_id: str) -> Job | None:
         """Return a job, or None."""
         return self._store.job(job_id)
+
+    def beginning_with(self, text: str) -> tuple[list[str], list[str]]:
+        """Return the ids of batches and of jobs that begin like this, two of each at most."""
+        return self._store.beginning_with(text)
 
     def history(self, job_id: str) -> list[Event]:
         """Return the changes of a job's state, the first one first."""
@@ -168,7 +173,9 @@ class View:
         """Write all results of a batch, in every format, to a ZIP at `target`."""
         done = [job for job in self._store.jobs(batch_id) if job.result_at]
         with operations.atomic_writer(target) as handle:
-            exports.write_zip(handle, ((job.name, self._results.load(job.id)) for job in done))
+            exports.write_zip(
+                handle, [(job.name, partial(self._results.load, job.id)) for job in done]
+            )
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return the PNG of a document's page, rendering it at the first call.

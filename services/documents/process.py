@@ -93,7 +93,11 @@ class DocumentProcess:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            # A group of its own: Ctrl-C goes to whoever started us, and a page that is being
+            # read is no failure of its file.
+            process_group=None if sys.platform == "win32" else 0,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         # A thread, because Windows cannot wait for a pipe with a time limit.
         threading.Thread(

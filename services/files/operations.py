@@ -211,6 +211,27 @@ def discard_parts(directory: Path, before: float) -> None:
                 discard(part)
 
 
+def write_new(target: Path, data: bytes | str) -> None:
+    """Write `data` (text as UTF-8) to `target`, whole or not at all, and never over a file.
+
+    Raises:
+        FileExistsError: `target` is there already, also when another program was faster.
+    """
+    part = target.parent / f"{PART}{os.urandom(6).hex()}.tmp"
+    write_atomic(part, data)
+    try:
+        try:
+            os.link(extended(part), extended(target))
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: here a race could be lost
+            if target.exists():
+                raise FileExistsError(f"“{target}” exists already.") from None
+            replace(part, target)
+    finally:
+        discard(part)
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hex."""
     with open_to_read(path) as handle:

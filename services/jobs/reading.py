@@ -108,6 +108,16 @@ class StoreReader:
             row = session.execute(select(JobRow.__table__).where(JobRow.id == job_id)).one_or_none()
             return to_job(row) if row else None
 
+    def beginning_with(self, text: str, limit: int = 2) -> tuple[list[str], list[str]]:
+        """Return the ids of batches, and those of jobs, that begin like this; `limit` of each."""
+        end = text + "g"  # ids are hexadecimal; a range, because it can use the index
+        with self._reader() as session:
+            batches, jobs = (
+                list(session.scalars(select(id).where(id >= text, id < end).limit(limit)))
+                for id in (BatchRow.id, JobRow.id)
+            )
+            return batches, jobs
+
     def history(self, job_id: str) -> list[Event]:
         """Return the changes of a job's state, the first one first."""
         with self._reader() as session:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.main import Exit, app
 from services.config import Settings
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -34,3 +35,9 @@ def test_the_two_commands_stand_on_the_first_screen():
     first_screen = README.splitlines()[:20]
     assert "    pip install -r requirements.txt && streamlit run main.py" in first_screen
     assert "    pip install -r requirements-dev.txt && pytest" in first_screen
+
+
+def test_every_command_and_exit_code_is_documented():
+    commands = {command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"^\| `(\w+) ?[A-Z\[][^`]*` \|", README, re.M)) == commands
+    assert set(map(int, re.findall(r"^\| (\d+) \|", README, re.M))) == set(Exit)

@@ -1,0 +1,171 @@
+"""Follows a batch to its end: bars and lines for people, results as soon as they are there."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from services import exports
+from services.cli.outputs import Output, OutputExists
+from services.cli.session import Session
+from services.cli.terminal import Bars, Terminal
+from services.errors import ScriptoriumError
+from services.jobs.models import Job, State
+from services.runtime import Runtime
+
+POLL_SECONDS = 0.25
+MOST_BARS = 6
+
+
+class Follower:
+    """Watches one batch.
+
+    Args:
+        output: Where results are written as their jobs are done; None to leave them in the store.
+    """
+
+    def __init__(
+        self, session: Session, terminal: Terminal, batch_id: str, output: Output | None
+    ) -> None:
+        self._session = session
+        self._terminal = terminal
+        self._batch_id = batch_id
+        self._output = output
+        self._told: dict[str, State] = {}
+        self._jobs: list[Job] = []
+        self.written: dict[str, list[Path]] = {}
+        """The files that were written for each job, by its id."""
+        self.unwritten: dict[str, str] = {}
+        """Why a result could not be written, by the job's id."""
+
+    def follow(self) -> None:
+        """Return when every job of the batch has ended."""
+        with self._terminal.bars() as bars:
+            while not self._look(bars):
+                if self._session.keep_working():
+                    self._terminal.say("The server is gone: this command does the work now.")
+                time.sleep(POLL_SECONDS)
+
+    def look(self) -> None:
+        """Look once, and write what results there are."""
+        with self._terminal.bars() as bars:
+            self._look(bars)
+
+    def _look(self, bars: Bars) -> bool:
+        front = self._session.front
+        self._jobs = front.jobs(self._batch_id)
+        stems = exports.unique_stems(job.name for job in self._jobs)
+        for job, stem in zip(self._jobs, stems, strict=True):
+            if job.state.over and self._told.get(job.id) is not job.state:
+                self._told[job.id] = job.state
+                self._tell(job, self._write(job, stem))
+        counts = self.counts
+        ended = sum(counts[state] for state in State if state.over)
+        if ended == len(self._jobs):
+            return True
+        estimate = front.estimate(self._jobs)
+        left = "" if estimate.left is None else f", about {duration(estimate.left)} left"
+        bars.show("all", self._waits_for(), estimate.share, f"{ended} of {len(self._jobs)}{left}")
+        running = [job for job in self._jobs if job.state is State.RUNNING][:MOST_BARS]
+        for job in running:
+            bars.show(job.id, f"  {job.name}", job.progress, job.stage)
+        bars.keep(["all", *(job.id for job in running)])
+        return False
+
+    def _waits_for(self) -> str:
+        front = self._session.front
+        if isinstance(front, Runtime):
+            if paused := front.paused():
+                return paused
+            status = front.engine_status()
+            if status.state == "loading" and any(j.state is State.RUNNING for j in self._jobs):
+                share = "" if status.progress is None else f" ({status.progress:.0%})"
+                return f"{status.detail.capitalize()}{share}"
+        return "All files"
+
+    def _write(self, job: Job, stem: str) -> list[Path]:
+        if self._output is None or job.state is not State.DONE:
+            return []
+        try:
+            paths = self._output.write(self._session.front, job, stem)
+        except (OutputExists, ScriptoriumError, OSError) as error:
+            self.unwritten[job.id] = str(error)
+            return []
+        self.written[job.id] = paths
+        return paths
+
+    def _tell(self, job: Job, paths: list[Path]) -> None:
+        if job.state is State.DONE:
+            took = "" if job.took is None else f" in {duration(job.took)}"
+            to = f": {', '.join(map(str, paths))}" if paths else ""
+            self._terminal.say(f"done       {job.name}{took}{to}")
+            if problem := self.unwritten.get(job.id):
+                self._terminal.say(f"           not written: {problem}", "red")
+            elif self._output and not paths:
+                wanted = ", ".join(self._output.formats)
+                self._terminal.say(f"           a {job.kind} is not written as {wanted}", "yellow")
+        elif job.state is State.FAILED:
+            self._terminal.say(f"failed     {job.name}: {job.error}", "red")
+        else:
+            self._terminal.say(f"{job.state:<10} {job.name}", "yellow")
+
+    @property
+    def counts(self) -> Counter[State]:
+        """The number of jobs in each state, when it was last looked."""
+        return Counter(job.state for job in self._jobs)
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every job is done and every result written."""
+        return self.counts[State.DONE] == len(self._jobs) and not self.unwritten
+
+    def summary(self) -> str:
+        """Return one sentence: how many jobs are in each state."""
+        counts = self.counts
+        order = (State.DONE, State.FAILED, State.CANCELLED, State.RUNNING, State.QUEUED)
+        parts = [f"{counts[state]} {state}" for state in order if counts[state]]
+        total = len(self._jobs)
+        return f"{total} file{'s' * (total != 1)}: {', '.join(parts)}."
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return what is known of each job, for `--json`."""
+        return [
+            job_report(job)
+            | {
+                "outputs": [str(path) for path in self.written.get(job.id, [])],
+                "output_error": self.unwritten.get(job.id),
+            }
+            for job in self._jobs
+        ]
+
+
+def job_report(job: Job) -> dict[str, Any]:
+    """Return a job as `--json` gives it; times are seconds since the epoch."""
+    return {
+        "id": job.id,
+        "batch": job.batch_id,
+        "owner": job.owner,
+        "name": job.name,
+        "kind": job.kind,
+        "state": job.state,
+        "progress": job.progress,
+        "attempts": job.attempts,
+        "error": job.error,
+        "error_kind": job.error_kind,
+        "engine": job.engine,
+        "model": job.model,
+        "length": job.length,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "took": job.took,
+    }
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people read it."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

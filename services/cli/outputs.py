@@ -1,0 +1,78 @@
+"""Writes results into a directory: nothing overwrites anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services import exports
+from services.files import operations
+from services.front import Front
+from services.jobs.models import Job
+
+
+class OutputExists(Exception):
+    """Files are there that would have to be overwritten."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        others = f" and {len(paths) - 1} more exist" if len(paths) > 1 else " exists"
+        super().__init__(f"{paths[0]}{others} already. Choose another --out, or use --force.")
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go and in which formats."""
+
+    directory: Path
+    formats: tuple[str, ...]
+    force: bool = False
+
+    def check(self, names: Sequence[str]) -> None:
+        """Check, before any work is done, that files of these names can be written.
+
+        Raises:
+            OutputExists: some exist already.
+        """
+        if self.force:
+            return
+        paths = [self._path(s, f) for s in exports.unique_stems(names) for f in self.formats]
+        if existing := [path for path in paths if path.exists()]:
+            raise OutputExists(existing)
+
+    def write(self, front: Front, job: Job, stem: str) -> list[Path]:
+        """Write the result of a job that is done; return the files.
+
+        There are fewer than formats where its kind has no such format: a document no subtitles.
+
+        Raises:
+            OutputExists: there is another file of that name.
+            FileAccessError, DiskFull, OSError: it cannot be written.
+        """
+        result = front.result(job.id)
+        if result is None:
+            return []
+        paths = []
+        for format in self.formats:
+            if format not in exports.formats(result):
+                continue
+            path = self._path(stem, format)
+            text = exports.render(result, format, job.name)
+            if self.force:
+                operations.write_atomic(path, text)
+            else:
+                try:
+                    operations.write_new(path, text)
+                except FileExistsError:
+                    if not _holds(path, text):  # written before an interruption
+                        raise OutputExists([path]) from None
+            paths.append(path)
+        return paths
+
+    def _path(self, stem: str, format: str) -> Path:
+        return self.directory / f"{stem}.{format}"
+
+
+def _holds(path: Path, text: str) -> bool:
+    with operations.open_to_read(path) as handle:
+        return handle.read() == text.encode()
