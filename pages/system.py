@@ -132,6 +132,17 @@ def live() -> None:
         border="horizontal",
         hide_header=True,
     )
+    if trouble := runtime.webhook_trouble():
+        next_try = (
+            "It is not tried again."
+            if trouble.again_at is None
+            else f"It is tried again at {datetime.fromtimestamp(trouble.again_at):%H:%M:%S}."
+        )
+        st.warning(
+            f"A webhook was not delivered (tried {context.plural(trouble.tries, 'time')}): "
+            f"{trouble.error} {next_try}",
+            icon=":material/webhook:",
+        )
     for path, waiting in runtime.waiting_workspaces().items():
         again = datetime.fromtimestamp(waiting.again_at)
         st.warning(

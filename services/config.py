@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -120,6 +129,40 @@ class Settings(BaseSettings):
 
     watch_rescan_seconds: float = Field(300.0, ge=1)
     """Seconds between two looks through a watched folder when nothing is told of it."""
+    webhook_urls: tuple[str, ...] = ()
+    """Addresses that get a signed summary of each batch that has ended."""
+
+    webhook_secret: SecretStr | None = Field(None, min_length=16)
+    """What the summaries are signed with: `whsec_` and Base64, or any text of 16 characters."""
+
+    webhook_local: bool = False
+    """Whether webhooks may go to this machine itself and to link-local addresses."""
+
+    @model_validator(mode="after")
+    def _complete_webhooks(self) -> Settings:
+        if self.webhook_urls and self.webhook_secret is None:
+            raise ValueError("webhook_urls needs a webhook_secret to sign with")
+        return self
+
+    @field_validator("webhook_urls", mode="after")
+    @classmethod
+    def _web_addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+                raise ValueError(f"{url} is no address of the form https://host/path")
+        return urls
+
+    @field_validator("webhook_secret", mode="after")
+    @classmethod
+    def _usable_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        text = secret.get_secret_value() if secret else ""
+        if text.startswith("whsec_"):
+            try:
+                base64.b64decode(text.removeprefix("whsec_"), validate=True)
+            except ValueError:
+                raise ValueError("what follows whsec_ is not Base64") from None
+        return secret
 
     @field_validator("data_dir", "temp_dir", mode="after")
     @classmethod
@@ -225,13 +268,13 @@ def load_settings(**values: Any) -> Settings:
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "watch"
+        name = ".".join(str(part) for part in item["loc"]) or "settings"
         ours = item["type"] == "value_error"  # a sentence of ours, which may name paths
         reason = str(item["ctx"]["error"]) if ours else item["msg"].lower()
-        whole = item["type"] == "missing" or not isinstance(
-            item["input"], str | int | float | tuple | list
-        )
-        value = "" if whole else f" is {item['input']!r}"
+        # All the settings together, one that is missing, or a secret: not for a log.
+        hidden = not item["loc"] or item["type"] == "missing" or "secret" in name.lower()
+        plain = isinstance(item["input"], str | int | float | tuple | list)
+        value = f" is {item['input']!r}" if plain and not hidden else ""
         lines.append(f"{name}{value}: {reason}")
     return (
         "Scriptorium cannot start, a setting is wrong:\n  "

@@ -23,6 +23,7 @@ from services.jobs.models import Options
 from services.jobs.pulse import Pulse
 from services.watch.root import RootStatus
 from services.watch.watcher import Watcher
+from services.webhooks.notifier import Notifier, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Runtime(Front):
             self._release()
             raise
         self._janitor.start()
+        self._notifier.start()
         for lane in self._lanes:
             lane.start()
         self._pulse.start()
@@ -102,6 +104,7 @@ class Runtime(Front):
             settings.watch_still_seconds,
             settings.watch_rescan_seconds,
         )
+        self._notifier = Notifier(settings, self._store)
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
         self._lanes = [self._lane("audio", AudioWorker(settings, self._host))] + [
             self._lane(f"documents-{number}", DocumentWorker(settings))
@@ -119,6 +122,7 @@ class Runtime(Front):
         for lane in self._lanes:
             lane.stop()
         self._janitor.stop()
+        self._notifier.stop()
         self.close()
         self._release()
 
@@ -150,6 +154,10 @@ class Runtime(Front):
     def scan_watched_folders(self) -> None:
         """Look through the watched folders now instead of at the next round."""
         self._watcher.scan_now()
+
+    def webhook_trouble(self) -> Trouble | None:
+        """Return the webhook that could not be delivered last; None when all is well."""
+        return self._notifier.trouble
 
     def paused(self) -> str | None:
         """Return why no jobs are taken now, a full disk; None when they are."""

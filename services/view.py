@@ -14,6 +14,7 @@ from services.documents.process import DocumentProcess
 from services.errors import ScriptoriumError
 from services.files import operations
 from services.files.retry import set_retry_waits
+from services.jobs.endings import Ending
 from services.jobs.estimate import Estimate, estimate
 from services.jobs.models import (
     Batch,
@@ -110,6 +111,10 @@ class View:
     def queue_pause(self) -> Pause | None:
         """Return since when the queue stands still and who stopped it; None when it moves."""
         return self._store.paused()
+
+    def endings(self, owner: str, after: float) -> list[Ending]:
+        """Return when an owner's batches ended after that time, the latest first, five at most."""
+        return self._store.endings(owner, after)
 
     def places(self) -> dict[str, int]:
         """Return each queued job's place in its queue, by id; 1 is next."""

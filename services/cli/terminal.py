@@ -117,7 +117,9 @@ class Bars:
     def show(self, key: str, label: str, share: float, detail: str = "") -> None:
         """Show a bar: `share` runs from 0 to 1."""
         if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task("", total=1.0, detail="")
+            self._tasks[key] = self._progress.add_task(
+                escape(shorten(label)), total=1.0, detail=escape(shorten(detail))
+            )
         self._progress.update(
             self._tasks[key],
             description=escape(shorten(label)),

@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from services.jobs.endings import note_endings
+from services.jobs.models import State
 from services.jobs.schema import EventRow
 
 
 def record(session: Session, jobs: Sequence[Any], at: float, reason: str | None = None) -> None:
-    """Write down the state that jobs have now.
+    """Write down the state that jobs have now, and which batches end with it.
 
     Args:
         session: The transaction that changed them.
@@ -26,3 +28,5 @@ def record(session: Session, jobs: Sequence[Any], at: float, reason: str | None 
             for i, attempts, state in jobs
         ]
         session.execute(insert(EventRow), lines)
+        if ended := [i for i, _, state in jobs if State(state).over]:
+            note_endings(session, ended, at)

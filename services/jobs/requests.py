@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from services.jobs.endings import Endings
 from services.jobs.history import record
 from services.jobs.models import Kind, Options, State
-from services.jobs.reading import StoreReader
 from services.jobs.schema import BatchRow, EventRow, JobRow, PauseRow, RemovalRow
 
 QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0, "run": None}
@@ -21,7 +21,7 @@ _AT_ONCE = 500
 """Ids in one statement; databases limit how many values one may hold."""
 
 
-class Requests(StoreReader):
+class Requests(Endings):
     """The changes that a person asks for. Each method is one transaction."""
 
     def cancel(self, job_ids: Iterable[str]) -> int:

@@ -57,6 +57,7 @@ class JobRow(Base):
         Index(None, "kind", "state", "owner", "batch_id", "queued_at", "position"),
         Index(None, "kind", "state", "priority"),
         Index(None, "batch_id", "position"),
+        Index(None, "batch_id", "state"),
         Index(None, "state", "created_at"),
         Index(None, "created_at"),
         Index(None, "sha256"),
@@ -107,6 +108,21 @@ class EventRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(Integer)
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class EndingRow(Base):
+    """An end of a batch, and who has been told; see `endings.Ending`."""
+
+    __tablename__ = "endings"
+    __table_args__ = (Index(None, "owner", "at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    batch_id: Mapped[str] = mapped_column(String(32))
+    owner: Mapped[str] = mapped_column(String(200))
+    at: Mapped[float] = mapped_column(Float)
+    due_at: Mapped[float | None] = mapped_column(Float, index=True)
+    body: Mapped[str | None] = mapped_column(Text)
+    told: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
 
 
 class TurnRow(Base):

@@ -19,7 +19,9 @@ def test_every_setting_is_documented(name):
     variable, default = ROWS[name].split(" | ")
     assert variable.strip("`") in (f"SCRIPTORIUM_{name.upper()}", "SCRIPTORIUM_DATA")
     value = Settings.model_fields[name].default
-    if isinstance(value, int | float):
+    if isinstance(value, bool):
+        assert default == f"`{str(value).lower()}`"
+    elif isinstance(value, int | float):
         assert float(default) == value
     elif isinstance(value, tuple):
         assert default == f"`{list(value)}`"
