@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import context
+from pages import context, told
 from services.files.workspace import Workspace
 
 HERE = Path(__file__).parent
@@ -27,6 +27,8 @@ if st.session_state.get("workspace") is not None:
 st.set_page_config(page_title="Scriptorium", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 st.html(HERE / "style.css")
+with st.container(key="told"):
+    told.tell()
 st.navigation(
     [
         st.Page(context.UPLOAD, title="New batch", icon=":material/upload_file:", default=True),

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import context, jobs, options
+from pages import components, context, jobs, options
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.jobs.models import JobFilter, Kind, State
@@ -148,6 +148,8 @@ with st.container():
             st.rerun()
         with st.popover("More", icon=":material/more_horiz:"):
             more(batch.id, kept)
+        if not ended:
+            components.news([], key="ask", ask=True)
     if counts.get(State.DONE):
         context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
 st.fragment(live, run_every=None if ended else REFRESH)(batch.id, batch.discarded)

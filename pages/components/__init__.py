@@ -21,6 +21,7 @@ def _register(name: str) -> Any:
 
 _rows = _register("rows")
 _player = _register("player")
+_news = _register("news")
 
 
 def row(
@@ -71,6 +72,15 @@ def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
 def player(source: str, video: bool, segments: list[dict[str, Any]], key: str) -> None:
     """Show a player, and below it the segments: a click on one plays from there."""
     _player(data={"source": source, "video": video, "segments": segments}, key=key)
+
+
+def news(items: list[dict[str, str]], key: str, ask: bool = False) -> None:
+    """Let the browser tell each of `items` once: `id`, `batch`, `title` and `text`.
+
+    Args:
+        ask: Show a button that asks for the permission, where it has not been asked for.
+    """
+    _news(data={"news": items, "ask": ask}, key=key)
 
 
 def _nothing() -> None:

@@ -1,0 +1,51 @@
+"""Says on whatever page is open that a batch of yours has ended."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+
+import streamlit as st
+
+import services.runtime
+from pages import components, context
+from services.jobs.models import State
+
+KEPT = 5
+"""News that stay with the browser: a tab in the background may look late."""
+
+
+@st.fragment(run_every="3s")
+def tell() -> None:
+    """Look for batches that have ended since this page was opened."""
+    if not services.runtime.running:
+        return
+    runtime = services.runtime.running[0]
+    session = st.session_state
+    since = session.setdefault("told_until", time.time())
+    news = session.setdefault("news", [])
+    for ending in reversed(runtime.endings(context.owner(), since)):
+        session.told_until = ending.at
+        jobs = runtime.jobs(ending.batch_id)
+        if not jobs or any(not job.state.over for job in jobs):
+            continue  # deleted, or tried again meanwhile
+        counts = Counter(job.state for job in jobs)
+        others = f" and {context.plural(len(jobs) - 1, 'more file')}" if len(jobs) > 1 else ""
+        name = jobs[0].name + others
+        states = (State.DONE, State.FAILED, State.CANCELLED)
+        result = ", ".join(f"{counts[state]} {state}" for state in states if counts[state])
+        good = counts[State.DONE] == len(jobs)
+        st.toast(
+            f"{_plain(name)}: {result}",
+            icon=":material/check_circle:" if good else ":material/error:",
+            duration="long",
+        )
+        news.append({"id": ending.id, "batch": ending.batch_id, "title": name, "text": result})
+    del news[:-KEPT]
+    components.news(news, key="news")
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!:|~$<>&])", r"\\\1", text)
