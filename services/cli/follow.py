@@ -35,6 +35,7 @@ class Follower:
         self._output = output
         self._told: dict[str, State] = {}
         self._jobs: list[Job] = []
+        self._hindrance: str | None = None
         self.written: dict[str, list[Path]] = {}
         """The files that were written for each job, by its id."""
         self.unwritten: dict[str, str] = {}
@@ -75,15 +76,20 @@ class Follower:
         return False
 
     def _waits_for(self) -> str:
+        """Return what the bar of all files says; what holds them up is also said once."""
         front = self._session.front
+        hindrance = front.paused() if isinstance(front, Runtime) else None
+        if pause := front.queue_pause():
+            hindrance = f"The queue was stopped by {pause.by}, and waits to be let go on."
+        if hindrance and hindrance != self._hindrance:
+            self._terminal.say(hindrance, "yellow")
+        self._hindrance = hindrance
         if isinstance(front, Runtime):
-            if paused := front.paused():
-                return paused
             status = front.engine_status()
             if status.state == "loading" and any(j.state is State.RUNNING for j in self._jobs):
                 share = "" if status.progress is None else f" ({status.progress:.0%})"
                 return f"{status.detail.capitalize()}{share}"
-        return "All files"
+        return "Held up" if hindrance else "All files"
 
     def _write(self, job: Job, stem: str) -> list[Path]:
         if self._output is None or job.state is not State.DONE:

@@ -134,7 +134,7 @@ def retry(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Try again what failed or was cancelled."""
+    """Try again what failed, or do one file again."""
 
     def act(settings: Settings, terminal: Terminal) -> Exit:
         from services.cli import actions

@@ -162,6 +162,16 @@ def test_beside_a_server_the_server_does_the_work(data, sources, tmp_path, capsy
         assert json.loads(capsys.readouterr().out) == {"cancelled": 1}
         assert server.jobs(batch.id)[0].state is State.CANCELLED
 
+        # What holds it up is said; a file that goes on when it may.
+        server.pause("ana")
+        process = start("run", sources / "paper.pdf")
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("The queue was stopped by ana") for line in lines)
+        server.resume()
+        process.communicate(timeout=60)
+        assert process.returncode == Exit.DONE
+
         # A batch that is only put into the queue; a file that is tried again.
         assert main(["run", str(sources / "bad.pdf"), "--no-wait", "--json"]) == Exit.DONE
         bad = json.loads(capsys.readouterr().out)["batch"]

@@ -230,9 +230,12 @@ def test_every_way_to_end_is_noticed_once(tmp_path, receiver, way):
     house = House(tmp_path, *([] if way == "empty settings" else [receiver.url]))
     batch = house.batch("a.pdf", "b.pdf")
     if way == "refused":
-        bad = NewJob("x", Kind.UNKNOWN, Path("x"), "", 1, error="It is no file of ours.")
-        batch = house.store.add_batch("ana", Path("w"), Options(), [bad])
-        expected = [State.FAILED]
+        bad = [
+            NewJob(name, Kind.UNKNOWN, Path(name), "", 1, error=f"{name} is no file of ours.")
+            for name in ("x", "y")
+        ]
+        batch = house.store.add_batch("ana", Path("w"), Options(), bad)
+        expected = [State.FAILED] * 2
     else:
         house.store.claim(Kind.DOCUMENT)
         ids = [job.id for job in house.store.jobs(batch.id)]
