@@ -108,11 +108,9 @@ class Requests(Endings):
 
     def expire(self, before: float) -> int:
         """Discard the batches that ended before a time (seconds since the epoch); say how many."""
-        late = select(JobRow.batch_id).where(JobRow.finished_at >= before)
+        late = select(JobRow.id).where(JobRow.batch_id == BatchRow.id, JobRow.finished_at >= before)
         short = select(JobRow.batch_id).where(JobRow.state.in_((State.FAILED, State.CANCELLED)))
-        return self._discard(
-            [BatchRow.created_at < before, BatchRow.id.in_(short), BatchRow.id.not_in(late)]
-        )
+        return self._discard([BatchRow.created_at < before, BatchRow.id.in_(short), ~late.exists()])
 
     def delete(self, directories: Mapping[str, Path]) -> int:
         """Delete jobs in whatever state, with their history; return how many.
