@@ -178,6 +178,8 @@ def _follow(
     follower = Follower(session, terminal, batch_id, output)
     shown = batch_id[:SHOWN]
     if not wait:
+        if not is_served(session.front.settings):
+            terminal.say(f"No server runs: it waits for one, or for {COMMAND} resume {shown}.")
         if as_json:
             terminal.answer({"batch": batch_id})
         return Exit.DONE

@@ -44,10 +44,14 @@ class Follower:
     def follow(self) -> None:
         """Return when every job of the batch has ended."""
         with self._terminal.bars() as bars:
-            while not self._look(bars):
+            while True:
+                begun = time.monotonic()
+                if self._look(bars):
+                    return
                 if self._session.keep_working():
                     self._terminal.say("The server is gone: this command does the work now.")
-                time.sleep(POLL_SECONDS)
+                # Thousands of files take a while to look at: the work shall have most of the time.
+                time.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - begun)))
 
     def look(self) -> None:
         """Look once, and write what results there are."""

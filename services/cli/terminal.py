@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import sys
@@ -32,6 +33,8 @@ class Terminal:
 
     def __init__(self, verbose: bool, log: Path) -> None:
         self._answers = sys.stdout
+        if isinstance(self._answers, io.TextIOWrapper):
+            self._answers.reconfigure(errors="backslashreplace")  # Windows pipes are not UTF-8
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._console.file = sys.stderr  # this one, whatever standard error is led to later
         self._verbose = verbose
@@ -68,7 +71,7 @@ class Terminal:
 
     def answer(self, value: Any) -> None:
         """Give a program its answer: JSON on standard output."""
-        json.dump(value, self._answers, ensure_ascii=False, indent=2)
+        json.dump(value, self._answers, indent=2)
         self._answers.write("\n")
         self._answers.flush()
 

@@ -194,6 +194,20 @@ def test_the_work_goes_on_here_when_the_server_is_gone(data, sources, monkeypatc
         held.front.wait(batch.id, timeout=60)
 
 
+def test_names_that_a_pipe_cannot_hold_are_written_all_the_same(data, tmp_path):
+    odd = tmp_path / "тест 中文 😀.pdf"
+    odd.write_bytes(b"%PDF-1.7 and nothing more")
+    run = [sys.executable, "-m", "services"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    common = {"cwd": ROOT, "env": environment, "capture_output": True, "timeout": 60}
+    queued = subprocess.run([*run, "run", str(odd), "--no-wait"], **common)
+    assert queued.returncode == Exit.DONE, queued.stderr
+    assert b"No server runs: it waits for one" in queued.stderr
+    batch = json.loads(subprocess.run([*run, "status", "--json"], **common).stdout)["batches"][0]
+    assert batch["first_name"] == odd.name
+    assert b".pdf" in subprocess.run([*run, "status"], **common).stdout
+
+
 def test_status_for_people_and_for_programs(data, front, sources, capsys):
     batch = front.submit([sources / "paper.pdf", sources / "bad.pdf"], owner="ana")
     assert main(["status"]) == Exit.DONE
