@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -26,6 +27,9 @@ WAITS = (10.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0)
 """Pauses after which a receiver that failed is asked again, in seconds: nine hours in all."""
 
 IDLE_SECONDS = 1.0
+
+LAST_SECONDS = 3.0
+"""Time after the order to stop in which deliveries may still begin."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Notifier:
         self._clock = clock
         self._send = send
         self._stopping = threading.Event()
+        self._stop_by = math.inf
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self.trouble: Trouble | None = None
         """The last delivery that failed, until one to the same URL succeeds."""
@@ -75,19 +80,22 @@ class Notifier:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the delivery that is under way."""
+        """End the thread, after it has told of what ended just now, in seconds."""
+        self._stop_by = time.monotonic() + LAST_SECONDS
         self._stopping.set()
         self._thread.join(2 * TIMEOUT)
 
     def round(self) -> None:
         """Tell whom it is time to tell."""
         for ending in self._store.due_endings(self._clock()):
-            if self._stopping.is_set():
+            if time.monotonic() > self._stop_by:
                 return
             self._tell(ending)
 
     def _run(self) -> None:
-        while not self._stopping.wait(IDLE_SECONDS):
+        stopping = False
+        while not stopping:
+            stopping = self._stopping.wait(IDLE_SECONDS)  # one more round: a command ends at once
             try:
                 self.round()
             except Exception:  # the store: a lock, a full disk

@@ -221,7 +221,13 @@ def test_its_thread_tells_and_ends(tmp_path, receiver):
     while not house.notifier.delivered:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    house.batch("last.pdf")
+    house.work()
     house.notifier.stop()
+    assert [json.loads(body)["jobs"][0]["name"] for _, body in receiver.got] == [
+        "a.pdf",
+        "last.pdf",
+    ]
     assert "webhooks" not in {thread.name for thread in threading.enumerate()}
 
 
