@@ -77,6 +77,7 @@ class Front(View):
         workspace = workspace or self.new_workspace()
         workspace.keep()  # whatever was said of its session: now a batch needs it
         jobs = [self._new_job(workspace, file) for file in files]
+        workspace.sync()
         batch = self._store.add_batch(
             owner, workspace.path, options or self.default_options(), jobs
         )

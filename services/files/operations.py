@@ -87,10 +87,15 @@ def unlink(path: Path) -> None:
     retrying(remove, path)
 
 
-def replace(source: Path, target: Path) -> None:
-    """Move `source` over `target`, on one file system, at once or not at all."""
+def replace(source: Path, target: Path, sync: bool = True) -> None:
+    """Move `source` over `target`, on one file system, at once or not at all.
+
+    Args:
+        sync: Make it survive a power cut; else `sync_directory` does so, for many moves at once.
+    """
     retrying(lambda: extended(source).replace(extended(target)), target)
-    _sync_directory(target.parent)
+    if sync:
+        sync_directory(target.parent)
 
 
 def move(source: Path, target: Path) -> None:
@@ -154,8 +159,8 @@ def _make_writable(path: Path) -> None:
             path.chmod(mode | stat.S_IWUSR)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make a rename survive a power cut; Windows has no such call and needs none."""
+def sync_directory(directory: Path) -> None:
+    """Make renames in it survive a power cut; Windows has no such call and needs none."""
     if sys.platform == "win32":
         return
     descriptor = os.open(directory, os.O_RDONLY)

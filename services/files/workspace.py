@@ -120,6 +120,10 @@ class Workspace:
             for path in sorted(found, key=lambda path: path.stat().st_mtime)
         ]
 
+    def sync(self) -> None:
+        """Make what was stored survive a power cut: once for all files of a batch."""
+        operations.sync_directory(self.path)
+
     def remove(self, file: StoredFile) -> None:
         """Delete a file that its person took out before a batch was made."""
         operations.unlink(file.path)
@@ -135,7 +139,7 @@ class Workspace:
         if target.exists() and operations.sha256_of(target) == sha256:
             operations.unlink(incoming)
         else:
-            operations.replace(incoming, target)
+            operations.replace(incoming, target, sync=False)
         return StoredFile(target, display_name(name), sha256, size)
 
 
