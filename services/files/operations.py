@@ -119,9 +119,9 @@ def move(source: Path, target: Path) -> None:
         if os.path.lexists(target):
             raise FileExistsError(target) from None
         retrying(lambda: source.rename(target), source)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
         return
-    _sync_directory(target.parent)  # the new name is on the disk before the old one goes
+    sync_directory(target.parent)  # the new name is on the disk before the old one goes
     retrying(source.unlink, source)
 
 
