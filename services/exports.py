@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
-from pathlib import Path, PurePath
+from collections.abc import Collection, Iterable
+from pathlib import PurePath
 from typing import BinaryIO
 
 from services.audio.exports import FORMATS as TRANSCRIPT_FORMATS
+from services.audio.exports import Style
 from services.audio.transcript import Transcript
 from services.documents.exports import FORMATS as DOCUMENT_FORMATS
 from services.files.names import clean_name
@@ -16,9 +17,11 @@ from services.jobs.results import Result
 MIME = {
     "txt": "text/plain; charset=utf-8",
     "md": "text/markdown; charset=utf-8",
-    "json": "application/json",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
 }
 
 
@@ -27,15 +30,19 @@ def formats(result: Result) -> list[str]:
     return list(TRANSCRIPT_FORMATS if isinstance(result, Transcript) else DOCUMENT_FORMATS)
 
 
-def render(result: Result, format: str, name: str) -> str:
+def render(result: Result, format: str, name: str, style: Style | None = None) -> bytes:
     """Return a result in `format`; `name` is the file that it was made from.
 
     Raises:
         KeyError: the result cannot be written in that format.
     """
+    made: str | bytes
     if isinstance(result, Transcript):
-        return TRANSCRIPT_FORMATS[format](result, name)
-    return DOCUMENT_FORMATS[format](result, name)
+        made = TRANSCRIPT_FORMATS[format](result, name, style or Style())
+    else:
+        made = DOCUMENT_FORMATS[format](result, name)
+    # A text may hold half of a character: a document's, or what a program wrote for us.
+    return made.encode("utf-8", errors="replace") if isinstance(made, str) else made
 
 
 def file_name(name: str, format: str) -> str:
@@ -43,16 +50,35 @@ def file_name(name: str, format: str) -> str:
     return clean_name(f"{PurePath(clean_name(name)).stem}.{format}")
 
 
-def write_zip(target: BinaryIO, results: Iterable[tuple[str, Result]]) -> None:
-    """Write every format of each (name, result) into a ZIP, a folder per format.
+def write_zip(
+    target: BinaryIO,
+    results: Iterable[tuple[str, Result]],
+    wanted: Collection[str] = (),
+    style: Style | None = None,
+) -> None:
+    """Write each (name, result) into a ZIP, a folder per format.
 
     Files of the same name are numbered, so that none overwrites another.
+
+    Args:
+        wanted: The formats; all that a result has when empty.
+        style: What transcripts show beside their words.
     """
-    used: dict[str, int] = {}
+    used: set[str] = set()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, result in results:
-            stem = Path(file_name(name, "txt")).stem
-            used[stem.casefold()] = number = used.get(stem.casefold(), 0) + 1
-            unique = stem if number == 1 else f"{stem} ({number})"
+            stem = _unused(PurePath(file_name(name, "txt")).stem, used)
             for format in formats(result):
-                archive.writestr(f"{format}/{unique}.{format}", render(result, format, name))
+                if not wanted or format in wanted:
+                    data = render(result, format, name, style)
+                    archive.writestr(f"{format}/{stem}.{format}", data)
+
+
+def _unused(stem: str, used: set[str]) -> str:
+    """Return `stem`, with a number where a file that is in `used` has it; and note it there."""
+    unique, number = stem, 1
+    while unique.casefold() in used:  # no matter how a system compares letters
+        number += 1
+        unique = f"{stem} ({number})"
+    used.add(unique.casefold())
+    return unique

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from services import exports
+from services.audio.exports import Style
 from services.config import Settings
 from services.documents.process import DocumentProcess
 from services.errors import ScriptoriumError
@@ -153,8 +154,8 @@ class View:
         job = self._store.job(job_id)
         return self._results.original(job) if job else None
 
-    def export(self, job_id: str, format: str) -> str:
-        """Return a result as text in `format`.
+    def export(self, job_id: str, format: str, style: Style | None = None) -> bytes:
+        """Return a result as a file in `format`.
 
         Raises:
             KeyError: the job has no result, or none in this format.
@@ -162,13 +163,20 @@ class View:
         job, result = self._store.job(job_id), self.result(job_id)
         if job is None or result is None:
             raise KeyError(job_id)
-        return exports.render(result, format, job.name)
+        return exports.render(result, format, job.name, style)
 
-    def write_zip(self, batch_id: str, target: Path) -> None:
-        """Write all results of a batch, in every format, to a ZIP at `target`."""
+    def write_zip(
+        self,
+        batch_id: str,
+        target: Path,
+        formats: Collection[str] = (),
+        style: Style | None = None,
+    ) -> None:
+        """Write all results of a batch to a ZIP at `target`, in every format or the ones given."""
         done = [job for job in self._store.jobs(batch_id) if job.result_at]
+        results = ((job.name, self._results.load(job.id)) for job in done)
         with operations.atomic_writer(target) as handle:
-            exports.write_zip(handle, ((job.name, self._results.load(job.id)) for job in done))
+            exports.write_zip(handle, results, formats, style)
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return the PNG of a document's page, rendering it at the first call.
