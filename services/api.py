@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services import exports
+from services import exports, transcript_routes
 from services.audio.exports import Style
 from services.errors import ScriptoriumError
 from services.files import operations
@@ -87,6 +87,7 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
         Route("/files/{job_id}/pages/{number:int}.png", page_image),
         Route("/files/{job_id}/result.{format}", export),
         Route("/files/batches/{batch_id}.zip", batch_zip),
+        *transcript_routes.routes(runtime),
     ]
 
 

@@ -12,6 +12,7 @@ from services.audio.exports import Style
 from services.audio.transcript import Transcript
 from services.documents.exports import FORMATS as DOCUMENT_FORMATS
 from services.files.names import clean_name
+from services.jobs.models import Kind
 from services.jobs.results import Result
 
 MIME = {
@@ -28,6 +29,15 @@ MIME = {
 def formats(result: Result) -> list[str]:
     """Return the formats that a result can be written in."""
     return list(TRANSCRIPT_FORMATS if isinstance(result, Transcript) else DOCUMENT_FORMATS)
+
+
+def formats_of(kinds: Collection[Kind]) -> list[str]:
+    """Return the formats that at least one result of these kinds can be written in."""
+    found: dict[str, None] = {}
+    for kind, its in ((Kind.AUDIO, TRANSCRIPT_FORMATS), (Kind.DOCUMENT, DOCUMENT_FORMATS)):
+        if kind in kinds:
+            found |= dict.fromkeys(its)
+    return list(found)
 
 
 def render(result: Result, format: str, name: str, style: Style | None = None) -> bytes:
