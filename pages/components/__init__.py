@@ -72,16 +72,20 @@ def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
     return (clicked["action"], clicked["id"]) if clicked else None
 
 
-def reader(job_id: str, video: bool, duration: float, start: float, key: str) -> None:
+def reader(
+    job_id: str, stamp: float | None, video: bool, duration: float, start: float, key: str
+) -> None:
     """Show a recording and its transcript, which follow each other; both come by our routes.
 
     Args:
+        stamp: When the result was made; another one is shown anew.
         duration: Length of the recording, in seconds.
         start: Where it shall begin, in seconds.
     """
     files = f"/files/{quote(job_id)}"
     data = {
         "source": f"{files}/original",
+        "stamp": stamp,
         "video": video,
         "duration": duration,
         "start": start,

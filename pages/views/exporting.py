@@ -33,7 +33,10 @@ _OPTIONS = {
 @st.fragment
 def one(job_id: str, formats: Sequence[str]) -> None:
     """Offer one result in one format."""
-    with st.popover("Export", icon=":material/download:"):
+    with (
+        st.container(horizontal=True, horizontal_alignment="right"),
+        st.popover("Export", icon=":material/download:"),
+    ):
         format = st.pills(
             "Format",
             formats,

@@ -17,6 +17,7 @@ def show(job: Job, transcript: Transcript) -> None:
     """Show the player and the text, which follow each other."""
     components.reader(
         job.id,
+        job.result_at,
         job.path.suffix.lower() in VIDEO,
         transcript.duration,
         _asked_start(),

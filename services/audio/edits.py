@@ -86,7 +86,7 @@ class EditedTranscript(Transcript):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the corrected transcript, and beside it the machine's and the edits."""
-        values = asdict(replace(self, machine=None))
+        values = super().as_dict() | {"edits": self.edits.as_dict()}
         if self.machine is not None:
             machine = self.machine.as_dict()
             values["machine"] = {name: machine[name] for name in ("text", "segments", "words")}

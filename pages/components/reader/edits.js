@@ -123,7 +123,12 @@ function editing(addresses, list, hooks) {
     field.value = list.text(passage);
     field.setAttribute("aria-label", "Text");
     const save = (text) => text.trim() !== list.text(passage).trim() && change(passage, { text });
-    form(passage, field, ".text", [["Save", save], ["Cancel", null]], save);
+    const speaker = async (text) => {
+      await save(text); // what was typed is not lost
+      const now = list.passages.find((p) => p.start === passage.start && p.end === passage.end);
+      if (now && list.parts(now)) rename(now);
+    };
+    form(passage, field, ".text", [["Save", save], ["Cancel", null], ["Speaker …", speaker]], save);
     const grow = () => { field.style.height = "0"; field.style.height = `${field.scrollHeight + 2}px`; };
     field.oninput = grow;
     grow();

@@ -102,6 +102,7 @@ function passageList(actions) {
     if (passage.edit) body.append(actions.editNote(passage));
     const pens = make("div", "pens");
     const person = button("person", "Change the speaker", () => actions.rename(passage));
+    person.classList.add("person");
     pens.append(person, button("edit", "Edit the text (E)", () => actions.edit(passage)));
     box.append(time, body, pens);
     built.set(passage, { box, words, body });

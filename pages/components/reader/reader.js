@@ -34,8 +34,8 @@ function reader(data) {
 
   function go(seconds) {
     media.currentTime = Math.min(Math.max(seconds, 0), data.duration);
-    follow(true);
     show();
+    follow(true);
   }
 
   function follow(wanted) {
@@ -52,7 +52,9 @@ function reader(data) {
     if (passage !== current) {
       list.parts(current)?.box.classList.remove("now");
       current = passage;
-      if (passage && following && !root.querySelector(".editor")) list.reveal(passage, true);
+      // Only the voice moves the text: not a change to it, nor while a person writes.
+      if (passage && following && !media.paused && !root.querySelector(".editor"))
+        list.reveal(passage, true);
     }
     const parts = passage && list.parts(passage);
     parts?.box.classList.add("now");
