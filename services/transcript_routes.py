@@ -55,6 +55,8 @@ def routes(view: View) -> list[BaseRoute]:
             text = await run_in_threadpool(written)
         except (KeyError, FileNotFoundError) as error:
             raise HTTPException(404, "There is no such transcript.") from error
+        except TransientError as error:
+            raise HTTPException(503, str(error)) from error
         return Response(
             text.encode(errors="replace"),
             media_type="application/json",
@@ -67,6 +69,8 @@ def routes(view: View) -> list[BaseRoute]:
             path = await run_in_threadpool(view.peaks, request.path_params["job_id"])
         except (KeyError, UnreadableMedia) as error:
             raise HTTPException(404, "There is no such recording.") from error
+        except TransientError as error:
+            raise HTTPException(503, str(error)) from error
         return FileResponse(
             path,
             media_type="application/octet-stream",
