@@ -64,7 +64,7 @@ def routes(view: View) -> list[BaseRoute]:
         )
 
     async def peaks(request: Request) -> Response:
-        """Serve the outline of a recording's sound, a byte for every tenth of a second."""
+        """Serve the outline of a recording's sound, a byte for each peak."""
         try:
             path = await run_in_threadpool(view.peaks, request.path_params["job_id"])
         except (KeyError, UnreadableMedia) as error:

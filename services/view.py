@@ -145,6 +145,11 @@ class View:
         job = self._store.job(job_id)
         return self._results.load(job_id) if job and job.result_at is not None else None
 
+    def corrected(self, job_id: str) -> Result | None:
+        """Return a job's result as people corrected it, None while it has none."""
+        job = self._store.job(job_id)
+        return self._corrected(job) if job and job.result_at is not None else None
+
     def previous(self, job_id: str) -> Result | None:
         """Return the result that the newest one replaced; None when there was none."""
         return self._results.previous(job_id)
@@ -164,10 +169,10 @@ class View:
         Raises:
             KeyError: the job has no result, or none in this format.
         """
-        job = self._store.job(job_id)
-        if job is None or job.result_at is None:
+        job, result = self._store.job(job_id), self.corrected(job_id)
+        if job is None or result is None:
             raise KeyError(job_id)
-        return exports.render(self._corrected(job), format, job.name, style)
+        return exports.render(result, format, job.name, style)
 
     def write_zip(
         self,

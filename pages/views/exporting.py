@@ -52,7 +52,6 @@ def one(job_id: str, formats: Sequence[str]) -> None:
         )
 
 
-@st.fragment
 def batch(batch_id: str, kinds: Collection[Kind]) -> None:
     """Offer all results of a batch, which are of these kinds, in chosen formats as a ZIP."""
     formats = exports.formats_of(kinds)

@@ -77,6 +77,7 @@ function passageList(actions) {
     time.type = "button";
     time.setAttribute("aria-label", `Play from ${clock(passage.start)}`);
     const body = make("div", "body");
+    body.dir = "auto"; // as the text in it, whatever alphabet the speaker's name has
     const name = nameOf(passage);
     const speaker = make("button", "speaker", name);
     speaker.type = "button";
@@ -84,7 +85,6 @@ function passageList(actions) {
     speaker.dir = "auto";
     speaker.hidden = !name || name === nameBefore;
     const text = make("div", "text");
-    text.dir = "auto";
     const words = passage.words.map(([, , word, confidence], i) => {
       const span = make("span", "w", word.trimEnd());
       span.number = i;

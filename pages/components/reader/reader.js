@@ -191,11 +191,6 @@ function reader(data) {
     head.classList.add("silent");
     head.replaceChildren(make("div", "gone", "This browser cannot play the file, or it is not kept any more. The text is complete."), finder, tools);
   };
-  media.onloadedmetadata = () => {
-    if (!data.start) return;
-    go(data.start);
-    if (current) list.reveal(current);
-  };
   // A person who scrolls reads on her own, until she wants to follow again.
   const away = () => media.paused || follow(false);
   ["wheel", "touchmove"].forEach((kind) => list.element.addEventListener(kind, away, { passive: true }));
@@ -234,6 +229,7 @@ function reader(data) {
   showTools();
   show();
   edits.load().then(() => {
+    if (data.start) go(data.start); // the browser goes there as soon as it knows the sound
     show();
     if (data.start && current) list.reveal(current);
     if (!list.passages.length) list.element.append(make("div", "gone", "No speech was found: the recording holds no words."));

@@ -1,5 +1,5 @@
 // The outline of the sound: shows where it plays; a click or a drag goes there.
-const PEAKS_PER_SECOND = 10;
+const PEAKS_PER_SECOND = 20;
 const BAR = 3; // pixels that a bar takes, with the space after it
 
 function waveform(address, duration, seek) {
@@ -24,17 +24,23 @@ function waveform(address, duration, seek) {
     canvas.width = Math.round(canvas.clientWidth * scale);
     canvas.height = Math.round(canvas.clientHeight * scale);
     const count = Math.max(1, Math.floor(canvas.clientWidth / BAR));
-    bars = new Array(count).fill(0);
     const span = duration * PEAKS_PER_SECOND;
-    let loudest = 1;
-    (peaks ?? []).forEach((peak, i) => {
-      const bar = Math.min(count - 1, Math.floor((i / span) * count));
-      bars[bar] = Math.max(bars[bar], peak);
-      loudest = Math.max(loudest, peak);
-    });
-    bars = bars.map((bar) => bar / loudest);
+    bars = Array.from({ length: count }, (_, i) => loudest((i * span) / count, ((i + 1) * span) / count));
+    const most = Math.max(1, ...bars);
+    bars = bars.map((bar) => bar / most);
     drawn = "";
     draw();
+  }
+
+  // The loudest peak between two places; in a short recording, what lies between its neighbours.
+  function loudest(from, to) {
+    if (!peaks?.length) return 0;
+    const first = Math.min(Math.floor(from), peaks.length - 1), last = Math.floor(to);
+    if (last - first < 2) {
+      const next = peaks[Math.min(first + 1, peaks.length - 1)];
+      return peaks[first] + (next - peaks[first]) * (from - Math.floor(from));
+    }
+    return peaks.subarray(first, last).reduce((most, peak) => Math.max(most, peak), 0);
   }
 
   function draw() {
