@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from services.audio.edits import Edit
 from services.errors import EditConflict, TransientError, UnreadableMedia
-from services.view import View
+from services.front import Front
 
 MOST_BYTES = 1_000_000
 """Size of one change, in bytes; a page sends a passage or two at a time."""
@@ -30,6 +31,12 @@ class Change(BaseModel):
     text: str | None = Field(max_length=20_000)
     speaker: str | None = Field(max_length=200)
 
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        if self.end < self.start:
+            raise ValueError("it ends before it begins")
+        return self
+
 
 class Changes(BaseModel):
     """What a page sends: `version` names the transcript that the changes were made on."""
@@ -41,15 +48,15 @@ class Changes(BaseModel):
     names: dict[str, str | None] = Field(default={}, max_length=1000)
 
 
-def routes(view: View) -> list[BaseRoute]:
-    """Return the routes for the transcripts that `view` holds."""
+def routes(front: Front) -> list[BaseRoute]:
+    """Return the routes for the transcripts that `front` holds."""
 
     async def reader(request: Request) -> Response:
         """Serve a transcript's passages and words."""
         job_id = request.path_params["job_id"]
 
         def written() -> str:
-            return json.dumps(view.reader(job_id), ensure_ascii=False, separators=(",", ":"))
+            return json.dumps(front.reader(job_id), ensure_ascii=False, separators=(",", ":"))
 
         try:
             text = await run_in_threadpool(written)
@@ -66,7 +73,7 @@ def routes(view: View) -> list[BaseRoute]:
     async def peaks(request: Request) -> Response:
         """Serve the outline of a recording's sound, a byte for each peak."""
         try:
-            path = await run_in_threadpool(view.peaks, request.path_params["job_id"])
+            path = await run_in_threadpool(front.peaks, request.path_params["job_id"])
         except (KeyError, UnreadableMedia) as error:
             raise HTTPException(404, "There is no such recording.") from error
         except TransientError as error:
@@ -87,7 +94,7 @@ def routes(view: View) -> list[BaseRoute]:
         changes = [Edit(c.start, c.end, c.text, c.speaker) for c in asked.passages]
         try:
             answer = await run_in_threadpool(
-                view.edit, request.path_params["job_id"], asked.version, changes, asked.names
+                front.edit, request.path_params["job_id"], asked.version, changes, asked.names
             )
         except (KeyError, FileNotFoundError) as error:
             raise HTTPException(404, "There is no such transcript.") from error

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from services import exports
-from services.audio.edits import Edit
 from services.audio.exports import Style
 from services.config import Settings
 from services.documents.process import DocumentProcess
@@ -195,18 +194,6 @@ class View:
         """
         self._require_transcript(job_id)
         return self._transcripts.view(job_id)
-
-    def edit(
-        self, job_id: str, version: str, changes: Iterable[Edit], names: dict[str, str | None]
-    ) -> dict[str, Any]:
-        """Correct a transcript; see `Transcripts.change`.
-
-        Raises:
-            KeyError: the job has no transcript.
-            EditConflict: somebody else changed it meanwhile; nothing was saved.
-        """
-        self._require_transcript(job_id)
-        return self._transcripts.change(job_id, version, changes, names)
 
     def peaks(self, job_id: str) -> Path:
         """Return the file with the outline of a recording's sound, made at the first call.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from services.audio.transcript import Segment, Word
@@ -112,9 +113,8 @@ def in_order(words: Iterable[Word], duration: float) -> list[Word]:
         start = min(max(round(word.start, 3), now), last)
         end = min(max(round(word.end, 3), start), last)
         if ordered and ordered[-1].end > start:
-            before = ordered[-1]
-            ordered[-1] = Word(before.start, start, before.text, before.confidence)
-        ordered.append(Word(start, end, word.text, word.confidence))
+            ordered[-1] = replace(ordered[-1], end=start)
+        ordered.append(replace(word, start=start, end=end))
         now = start
     return ordered
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 
 from services.audio.transcript import Word
@@ -46,8 +47,7 @@ def retimed(text: str, heard: Sequence[Word], start: float, end: float) -> list[
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
             words += [
-                Word(word.start, word.end, new, word.confidence)
-                for word, new in zip(heard[a:b], texts[c:d], strict=True)
+                replace(word, text=new) for word, new in zip(heard[a:b], texts[c:d], strict=True)
             ]
         elif kind == "replace":
             words += spread(texts[c:d], heard[a].start, heard[b - 1].end)

@@ -154,6 +154,7 @@ def test_only_our_own_pages_change_anything(page, headers, status):
 @pytest.mark.parametrize(
     "edit",
     [
+        {"start": 2.0, "end": 1.0, "text": "x", "speaker": None},
         {"start": -1.0, "end": 1.0, "text": "x", "speaker": None},
         {"start": 0.0, "end": 1e999, "text": "x", "speaker": None},
         {"start": 0.0, "end": 1.0, "text": "x" * 20_001, "speaker": None},
