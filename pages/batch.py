@@ -7,6 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from pages import components, context, jobs, options
+from pages.views import exporting
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.jobs.models import JobFilter, Kind, State
@@ -100,6 +101,12 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
         confirm_deletion()
 
 
+def kinds_done(batch_id: str) -> list[Kind]:
+    """Return the kinds of which the batch has results."""
+    done = (State.DONE,)
+    return [kind for kind in Kind if runtime.count(JobFilter(batch_id, done, kinds=(kind,)))]
+
+
 def kept_until(days: float | None) -> str:
     """Say how long the uploads of what failed or was cancelled are kept."""
     if days is None:
@@ -146,6 +153,8 @@ with st.container():
         if not ended and st.button("Cancel all", icon=":material/close:"):
             runtime.cancel_batch(batch.id)
             st.rerun()
+        if counts.get(State.DONE):
+            exporting.batch(batch.id, kinds_done(batch.id))
         with st.popover("More", icon=":material/more_horiz:"):
             more(batch.id, kept)
         if not ended:

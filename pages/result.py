@@ -7,27 +7,14 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import components, context, rerun
+from pages import context, rerun
+from pages.views import exporting, transcript
 from services import exports
 from services.audio.transcript import Transcript
 from services.documents.document import Document
 from services.jobs.models import Event, Job
 
-VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
-
 runtime = context.runtime()
-
-
-def show_transcript(job: Job, transcript: Transcript) -> None:
-    """Show the player and the text; a click on a segment plays from there."""
-    components.player(
-        f"/files/{job.id}/original",
-        job.path.suffix.lower() in VIDEO,
-        [{"start": s.start, "text": s.text} for s in transcript.segments],
-        key=f"player-{job.id}",
-    )
-    if not transcript.segments:
-        context.empty("hearing_disabled", "No speech was found", "The recording holds no words.")
 
 
 def show_document(job: Job, document: Document) -> None:
@@ -142,7 +129,10 @@ if result is None:
 
 facts = [context.length(job.kind, job.length), job.engine, job.model]
 facts.append(f"took {context.duration(job.took or 0)}")
-st.caption(" · ".join(fact for fact in facts if fact))
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.caption(" · ".join(fact for fact in facts if fact))
+    if isinstance(result, Transcript):
+        exporting.one(job.id, exports.formats(result))
 if not job.state.over:
     st.info(
         "This file is done again. Until then this is the earlier result.", icon=":material/replay:"
@@ -157,14 +147,14 @@ elif job.state.fell_short:
 for note in result.notes:
     st.warning(note, icon=":material/warning:")
 if isinstance(result, Transcript):
-    show_transcript(job, result)
+    transcript.show(job, result)
 else:
     show_document(job, result)
 st.space("small")
 with st.container(horizontal=True, vertical_alignment="center"):
-    context.download_links(
-        {format.upper(): f"/files/{job.id}/result.{format}" for format in exports.formats(result)}
-    )
+    if isinstance(result, Document):
+        formats = exports.formats(result)
+        context.download_links({f.upper(): f"/files/{job.id}/result.{f}" for f in formats})
     if job.state.over:
         rerun.menu(runtime, job)
 rerun.changes(runtime, job, result)

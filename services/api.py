@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from urllib.parse import quote
 
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services import exports
+from services import exports, transcript_routes
+from services.audio.exports import Style
 from services.errors import ScriptoriumError
 from services.files import operations
 from services.files.scratch import scratch_path
@@ -47,24 +50,31 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
         """Serve a result in one of its formats, as a download."""
         job_id, format = request.path_params["job_id"], request.path_params["format"]
         try:
-            text = await run_in_threadpool(runtime.export, job_id, format)
+            data = await run_in_threadpool(
+                runtime.export, job_id, format, _style(request.query_params)
+            )
         except (KeyError, FileNotFoundError) as error:
             raise HTTPException(404, "There is no such result.") from error
         job = runtime.job(job_id)
         assert job is not None
         return Response(
-            text,
+            data,
             media_type=exports.MIME[format],
             headers=_attachment(exports.file_name(job.name, format)),
         )
 
     async def batch_zip(request: Request) -> Response:
-        """Serve all results of a batch as a ZIP."""
+        """Serve all results of a batch as a ZIP, in every format or the ones asked for."""
         batch_id = request.path_params["batch_id"]
         if runtime.batch(batch_id) is None:
             raise HTTPException(404, "There is no such batch.")
+        formats = request.query_params.getlist("format")
+        if not set(formats) <= set(exports.MIME):
+            raise HTTPException(404, "There is no such format.")
         target = scratch_path("batch.zip")
-        await run_in_threadpool(runtime.write_zip, batch_id, target)
+        await run_in_threadpool(
+            runtime.write_zip, batch_id, target, formats, _style(request.query_params)
+        )
         return FileResponse(
             target,
             media_type="application/zip",
@@ -77,11 +87,22 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
         Route("/files/{job_id}/pages/{number:int}.png", page_image),
         Route("/files/{job_id}/result.{format}", export),
         Route("/files/batches/{batch_id}.zip", batch_zip),
+        *transcript_routes.routes(runtime),
     ]
 
 
+def _style(query: QueryParams) -> Style:
+    """Read what an export shows: each option is 1 or 0."""
+    asked = {f.name: query[f.name] == "1" for f in fields(Style) if f.name in query}
+    return Style(**asked)
+
+
 def _attachment(name: str) -> dict[str, str]:
+    """Return the headers of a download, its name in every alphabet (RFC 6266)."""
+    old = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "Content-Disposition": (
+            f"attachment; filename=\"{old}\"; filename*=UTF-8''{quote(name, safe='')}"
+        ),
         "X-Content-Type-Options": "nosniff",
     }

@@ -61,6 +61,10 @@ class DiskFull(TransientError):
     """There was no room to write."""
 
 
+class EditConflict(ScriptoriumError):
+    """Somebody else changed the same thing meanwhile; nothing was saved."""
+
+
 class WorkerDied(TransientError):
     """A worker process ended, or had to be ended, in the middle of its work."""
 

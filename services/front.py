@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from services.audio.edits import Edit
 from services.config import Settings
 from services.documents.process import DocumentProcess
 from services.errors import DiskFull, ScriptoriumError
@@ -142,6 +144,18 @@ class Front(View):
     def delete_batch(self, batch_id: str) -> int:
         """Delete a batch with all its jobs, results and originals; return how many jobs."""
         return self.delete(self._store.ids(JobFilter(batch_id)))
+
+    def edit(
+        self, job_id: str, version: str, changes: Iterable[Edit], names: dict[str, str | None]
+    ) -> dict[str, Any]:
+        """Correct a transcript; see `Transcripts.change`.
+
+        Raises:
+            KeyError: the job has no transcript.
+            EditConflict: somebody else changed it meanwhile; nothing was saved.
+        """
+        self._require_transcript(job_id)
+        return self._transcripts.change(job_id, version, changes, names)
 
     def discard(self, batch_id: str) -> bool:
         """Give up the originals of what failed or was cancelled in a batch.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from services import exports
+from services.audio.exports import Style
 from services.config import Settings
 from services.documents.process import DocumentProcess
 from services.errors import ScriptoriumError
@@ -29,6 +31,7 @@ from services.jobs.models import (
 )
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
+from services.jobs.transcripts import Transcripts
 
 PAGE_IMAGE_WIDTH = 1200
 
@@ -46,6 +49,7 @@ class View:
             owner_limit=settings.owner_limit,
         )
         self._results = Results(settings.results_dir)
+        self._transcripts = Transcripts(self._results)
         self._renderer = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
         self._render_lock = threading.Lock()
 
@@ -150,6 +154,11 @@ class View:
         job = self._store.job(job_id)
         return self._results.load(job_id) if job and job.result_at is not None else None
 
+    def corrected(self, job_id: str) -> Result | None:
+        """Return a job's result as people corrected it, None while it has none."""
+        job = self._store.job(job_id)
+        return self._corrected(job) if job and job.result_at is not None else None
+
     def previous(self, job_id: str) -> Result | None:
         """Return the result that the newest one replaced; None when there was none."""
         return self._results.previous(job_id)
@@ -163,24 +172,51 @@ class View:
         job = self._store.job(job_id)
         return self._results.original(job) if job else None
 
-    def export(self, job_id: str, format: str) -> str:
-        """Return a result as text in `format`.
+    def export(self, job_id: str, format: str, style: Style | None = None) -> bytes:
+        """Return a result, a transcript with its edits, as a file in `format`.
 
         Raises:
             KeyError: the job has no result, or none in this format.
         """
-        job, result = self._store.job(job_id), self.result(job_id)
+        job, result = self._store.job(job_id), self.corrected(job_id)
         if job is None or result is None:
             raise KeyError(job_id)
-        return exports.render(result, format, job.name)
+        return exports.render(result, format, job.name, style)
 
-    def write_zip(self, batch_id: str, target: Path) -> None:
-        """Write all results of a batch, in every format, to a ZIP at `target`."""
+    def write_zip(
+        self,
+        batch_id: str,
+        target: Path,
+        formats: Collection[str] = (),
+        style: Style | None = None,
+    ) -> None:
+        """Write all results of a batch to a ZIP at `target`, in every format or the ones given."""
         done = [job for job in self._store.jobs(batch_id) if job.result_at]
+        results = [(job.name, partial(self._corrected, job)) for job in done]
         with operations.atomic_writer(target) as handle:
-            exports.write_zip(
-                handle, [(job.name, partial(self._results.load, job.id)) for job in done]
-            )
+            exports.write_zip(handle, results, formats, style)
+
+    def reader(self, job_id: str) -> dict[str, Any]:
+        """Return a transcript for its reader's page; see `Transcripts.view`.
+
+        Raises:
+            KeyError: the job has no transcript.
+        """
+        self._require_transcript(job_id)
+        return self._transcripts.view(job_id)
+
+    def peaks(self, job_id: str) -> Path:
+        """Return the file with the outline of a recording's sound, made at the first call.
+
+        Raises:
+            KeyError: there is no such recording any more.
+            UnreadableMedia: it cannot be decoded.
+        """
+        job = self._store.job(job_id)
+        original = self._results.original(job) if job else None
+        if job is None or original is None or job.kind is not Kind.AUDIO:
+            raise KeyError(job_id)
+        return self._transcripts.peaks(job_id, original, job.name)
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return the PNG of a document's page, rendering it at the first call.
@@ -199,3 +235,13 @@ class View:
                 for _ in self._renderer.call("render", width=PAGE_IMAGE_WIDTH, **request):
                     pass
         return target
+
+    def _corrected(self, job: Job) -> Result:
+        if job.kind is Kind.AUDIO:
+            return self._transcripts.corrected(job.id)
+        return self._results.load(job.id)
+
+    def _require_transcript(self, job_id: str) -> None:
+        job = self._store.job(job_id)
+        if job is None or job.result_at is None or job.kind is not Kind.AUDIO:
+            raise KeyError(job_id)

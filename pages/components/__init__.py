@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import streamlit as st
 
 _HERE = Path(__file__).parent
 
 
-def _register(name: str) -> Any:
+def _register(name: str, css: str, scripts: Sequence[str]) -> Any:
+    """Register a component; several scripts are one module, in the order that they are given."""
     return st.components.v2.component(
         f"scriptorium_{name}",
-        css=(_HERE / f"{name}.css").read_text(encoding="utf-8"),
-        js=(_HERE / f"{name}.js").read_text(encoding="utf-8"),
+        css=(_HERE / css).read_text(encoding="utf-8"),
+        js="\n".join((_HERE / script).read_text(encoding="utf-8") for script in scripts),
     )
 
 
-_rows = _register("rows")
-_player = _register("player")
-_news = _register("news")
+_READER = ("tools", "wave", "passages", "search", "edits", "reader")
+
+_rows = _register("rows", "rows.css", ["rows.js"])
+_news = _register("news", "news.css", ["news.js"])
+_reader = _register("reader", "reader/reader.css", [f"reader/{part}.js" for part in _READER])
 
 
 def row(
@@ -69,9 +73,30 @@ def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
     return (clicked["action"], clicked["id"]) if clicked else None
 
 
-def player(source: str, video: bool, segments: list[dict[str, Any]], key: str) -> None:
-    """Show a player, and below it the segments: a click on one plays from there."""
-    _player(data={"source": source, "video": video, "segments": segments}, key=key)
+def reader(
+    job_id: str, stamp: float | None, video: bool, duration: float, start: float, key: str
+) -> None:
+    """Show a recording and its transcript, which follow each other; both come by our routes.
+
+    Args:
+        stamp: When the result was made; another one is shown anew.
+        duration: Length of the recording, in seconds.
+        start: Where it shall begin, in seconds.
+    """
+    files = f"/files/{quote(job_id)}"
+    data = {
+        "source": f"{files}/original",
+        "stamp": stamp,
+        "video": video,
+        "duration": duration,
+        "start": start,
+        "addresses": {
+            "text": f"{files}/reader.json",
+            "peaks": f"{files}/peaks.bin",
+            "edits": f"{files}/edits",
+        },
+    }
+    _reader(data=data, key=key)
 
 
 def news(items: list[dict[str, str]], key: str, ask: bool = False) -> None:

@@ -1,67 +1,124 @@
-"""Writes a transcript as text, subtitles, Markdown or JSON."""
+"""Writes a transcript as text, subtitles, tables, documents or JSON."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import textwrap
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+from services.audio import docx
+from services.audio.cues import Cue, cues
+from services.audio.segments import joined
 from services.audio.transcript import Segment, Transcript
+from services.audio.words import plain
 
-LINE = 42
-"""Characters in a line of subtitles, as broadcasters recommend; a cue holds two lines."""
+PARAGRAPH_PAUSE = 2.0
+"""Silence, in seconds, after which a new paragraph begins."""
 
-_PARAGRAPH_PAUSE = 2.0
+PARAGRAPH_LENGTH = 700
+"""Characters after which a paragraph ends with the segment, although nobody paused."""
 
 
-def to_txt(transcript: Transcript, title: str) -> str:
+@dataclass(frozen=True)
+class Style:
+    """What an export shows beside the words; JSON always holds everything."""
+
+    times: bool = False
+    """The time at which a paragraph or line begins."""
+    speakers: bool = True
+    """Who speaks, where that is known."""
+    paragraphs: bool = True
+    """Segments joined to paragraphs; otherwise each has a line of its own."""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A stretch of text by one speaker; `start` in seconds, `speaker` None where not shown."""
+
+    start: float
+    speaker: str | None
+    text: str
+
+
+def to_txt(transcript: Transcript, title: str, style: Style) -> str:
     """Return the text alone, a paragraph wherever somebody paused for long."""
-    return "\n\n".join(_paragraphs(transcript)) + "\n"
+    made = (
+        (f"[{clock(p.start)}] " if style.times else "")
+        + (f"{p.speaker}: " if p.speaker else "")
+        + p.text
+        for p in paragraphs(transcript, style)
+    )
+    return ("\n\n" if style.paragraphs else "\n").join(made) + "\n"
 
 
-def to_markdown(transcript: Transcript, title: str) -> str:
-    """Return the text with its title and times."""
-    lines = [
-        f"# {_escape(title)}",
-        "",
-        f"*{clock(transcript.duration)} · {transcript.engine}, {_escape(transcript.model)}*",
-        "",
-    ]
-    for segment in transcript.segments:
-        lines += [f"**{clock(segment.start)}** {_escape(segment.text)}", ""]
+def to_markdown(transcript: Transcript, title: str, style: Style) -> str:
+    """Return the text under its title. https://spec.commonmark.org/"""
+    lines = [f"# {_markdown(plain(title))}", "", f"*{_markdown(_origin(transcript))}*", ""]
+    for p in paragraphs(transcript, style):
+        time = clock(p.start) if style.times else ""
+        lead = " · ".join(part for part in (time, _markdown(p.speaker or "")) if part)
+        lines += [f"**{lead}** {_markdown(p.text)}" if lead else _markdown(p.text), ""]
     return "\n".join(lines)
 
 
-def to_srt(transcript: Transcript, title: str) -> str:
+def to_docx(transcript: Transcript, title: str, style: Style) -> bytes:
+    """Return a document for word processors."""
+    body = [
+        (clock(p.start) if style.times else "", p.speaker or "", p.text)
+        for p in paragraphs(transcript, style)
+    ]
+    return docx.write(plain(title), _origin(transcript), body)
+
+
+def to_srt(transcript: Transcript, title: str, style: Style) -> str:
     """Return SubRip subtitles."""
     return "\n".join(
-        f"{number}\n{_stamp(start, ',')} --> {_stamp(end, ',')}\n{text}\n"
-        for number, (start, end, text) in enumerate(_cues(transcript.segments), start=1)
+        f"{number}\n{_stamp(cue.start, ',')} --> {_stamp(cue.end, ',')}\n{_srt(cue)}\n"
+        for number, cue in enumerate(cues(transcript, style.speakers), start=1)
     )
 
 
-def to_vtt(transcript: Transcript, title: str) -> str:
+def to_vtt(transcript: Transcript, title: str, style: Style) -> str:
     """Return WebVTT subtitles. https://www.w3.org/TR/webvtt1/"""
-    cues = [
-        f"{_stamp(start, '.')} --> {_stamp(end, '.')}\n"
-        + text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        + "\n"
-        for start, end, text in _cues(transcript.segments)
+    made = [
+        f"{_stamp(cue.start, '.')} --> {_stamp(cue.end, '.')}\n{_vtt(cue, style)}\n"
+        for cue in cues(transcript)
     ]
-    return "\n".join(["WEBVTT\n", *cues])
+    return "\n".join(["WEBVTT\n", *made])
 
 
-def to_json(transcript: Transcript, title: str) -> str:
+def to_csv(transcript: Transcript, title: str, style: Style) -> str:
+    """Return a table with a row per segment, which spreadsheets open as it is meant.
+
+    A cell that would be a formula begins with an apostrophe.
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    out = io.StringIO()
+    out.write("\ufeff")  # Excel takes a file without it for one in the system's old encoding
+    writer = csv.writer(out)
+    writer.writerow(["start", "end", "speaker", "text", "confidence"])
+    for s in transcript.segments:
+        speaker = _cell(plain(s.speaker or "")) if style.speakers else ""
+        writer.writerow([s.start, s.end, speaker, _cell(plain(s.text)), s.confidence])
+    return out.getvalue()
+
+
+def to_json(transcript: Transcript, title: str, style: Style) -> str:
     """Return everything, as other programs read it."""
     return json.dumps(transcript.as_dict(), ensure_ascii=False, indent=2)
 
 
-FORMATS: dict[str, Callable[[Transcript, str], str]] = {
+FORMATS: dict[str, Callable[[Transcript, str, Style], str | bytes]] = {
     "txt": to_txt,
+    "md": to_markdown,
+    "docx": to_docx,
     "srt": to_srt,
     "vtt": to_vtt,
+    "csv": to_csv,
     "json": to_json,
-    "md": to_markdown,
 }
 
 
@@ -72,40 +129,68 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _paragraphs(transcript: Transcript) -> list[str]:
-    paragraphs: list[list[str]] = []
-    last_end = 0.0
+def paragraphs(transcript: Transcript, style: Style) -> Iterator[Paragraph]:
+    """Yield the text in paragraphs or segment by segment, as `style` says."""
+    held: list[Segment] = []
+    size = 0
     for segment in transcript.segments:
-        if not paragraphs or segment.start - last_end > _PARAGRAPH_PAUSE:
-            paragraphs.append([])
-        paragraphs[-1].append(segment.text)
-        last_end = segment.end
-    return [" ".join(texts) for texts in paragraphs]
+        new = held and (
+            not style.paragraphs
+            or segment.start - held[-1].end > PARAGRAPH_PAUSE
+            or (style.speakers and segment.speaker != held[-1].speaker)
+            or size > PARAGRAPH_LENGTH
+        )
+        if new:
+            yield _paragraph(held, style)
+            held, size = [], 0
+        held.append(segment)
+        size += len(segment.text)
+    if held:
+        yield _paragraph(held, style)
 
 
-def _cues(segments: list[Segment]) -> list[tuple[float, float, str]]:
-    """Split segments into cues of two lines, sharing the time by the length of the text."""
-    cues = []
-    for segment in segments:
-        lines = textwrap.wrap(segment.text, LINE) or [""]
-        parts = ["\n".join(lines[i : i + 2]) for i in range(0, len(lines), 2)]
-        total = sum(map(len, parts)) or 1
-        start = segment.start
-        for part in parts:
-            end = start + (segment.end - segment.start) * len(part) / total
-            # A cue of no duration is not shown, and WebVTT forbids it. 1.5 ms is at least one
-            # thousandth however both ends are rounded.
-            cues.append((start, max(end, start + 0.0015), part))
-            start = end
-    return cues
+def _paragraph(segments: list[Segment], style: Style) -> Paragraph:
+    speaker = plain(segments[0].speaker or "") if style.speakers else ""
+    text = joined(plain(segment.text) for segment in segments)
+    return Paragraph(segments[0].start, speaker or None, text)
 
 
-def _stamp(seconds: float, point: str) -> str:
-    thousandths = round(seconds * 1000)
+def _origin(transcript: Transcript) -> str:
+    return f"{clock(transcript.duration)} · {transcript.engine}, {transcript.model}"
+
+
+def _stamp(thousandths: int, point: str) -> str:
     hours, rest = divmod(thousandths, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"
 
 
-def _escape(text: str) -> str:
-    return "".join("\\" + c if c in "\\`*_{}[]<>#|" else c for c in text)
+_SRT_MARKUP = re.compile(r"<(?=[A-Za-z/!])|{(?=\\)")
+
+
+def _srt(cue: Cue) -> str:
+    # SubRip has no way to write its tags as text. An invisible mark that joins words, after
+    # what begins a tag, keeps players from taking it for one.
+    return "\n".join(_SRT_MARKUP.sub(lambda found: found[0] + "\u2060", line) for line in cue.lines)
+
+
+def _vtt(cue: Cue, style: Style) -> str:
+    text = "\n".join(_vtt_text(line) for line in cue.lines)
+    if style.speakers and cue.speaker:
+        return f"<v {_vtt_text(plain(cue.speaker))}>{text}"
+    return text
+
+
+def _vtt_text(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else text
+
+
+def _markdown(text: str) -> str:
+    escaped = "".join("\\" + c if c in "\\`*_{}[]<>#|&~!" else c for c in text)
+    # What would be a list or a line under a heading at the beginning of a paragraph.
+    escaped = re.sub(r"^([-+=]|\d+[.)])", lambda m: m[0][:-1] + "\\" + m[0][-1], escaped)
+    return escaped

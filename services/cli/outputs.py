@@ -57,14 +57,14 @@ class Output:
             if format not in exports.formats(result):
                 continue
             path = self._path(stem, format)
-            text = exports.render(result, format, job.name)
+            data = front.export(job.id, format)
             if self.force:
-                operations.write_atomic(path, text)
+                operations.write_atomic(path, data)
             else:
                 try:
-                    operations.write_new(path, text)
+                    operations.write_new(path, data)
                 except FileExistsError:
-                    if not _holds(path, text):  # written before an interruption
+                    if not _holds(path, data):  # written before an interruption
                         raise OutputExists([path]) from None
             paths.append(path)
         return paths
@@ -73,6 +73,6 @@ class Output:
         return self.directory / f"{stem}.{format}"
 
 
-def _holds(path: Path, text: str) -> bool:
+def _holds(path: Path, data: bytes) -> bool:
     with operations.open_to_read(path) as handle:
-        return handle.read() == text.encode()
+        return handle.read() == data

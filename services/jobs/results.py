@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from services.audio.edits import Edits
 from services.audio.transcript import Transcript
 from services.documents.document import Document
 from services.files import operations
@@ -64,6 +65,26 @@ class Results:
     def original(self, job: Job) -> Path | None:
         """Return the original beside the result; before there is one, the upload itself."""
         return next((p for p in (self._original(job), job.path) if p.is_file()), None)
+
+    def edits(self, job_id: str) -> Edits:
+        """Return what people changed in a transcript; a new result leaves it as it is."""
+        path = self.edits_file(job_id)
+        if not path.is_file():
+            return Edits()
+        with operations.open_to_read(path) as handle:
+            return Edits.from_dict(json.load(handle))
+
+    def edits_file(self, job_id: str) -> Path:
+        """Return where the edits of a transcript are kept."""
+        return self.root / job_id / "edits.json"
+
+    def peaks(self, job_id: str) -> Path:
+        """Return where the outline of a recording's sound is kept."""
+        return self.root / job_id / "peaks.bin"
+
+    def stamp(self, job_id: str) -> str:
+        """Return what is another for every result that a job had."""
+        return f"{self._file(job_id).stat().st_mtime_ns:x}"
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return where the image of a page is kept."""

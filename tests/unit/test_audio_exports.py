@@ -1,15 +1,24 @@
-import itertools
+import csv
+import io
 import json
-import re
 
 import pytest
+from docx import Document
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from services.audio.exports import FORMATS, clock, to_json, to_markdown, to_srt, to_txt, to_vtt
+from services.audio.exports import FORMATS, Style, clock, to_json, to_markdown, to_srt, to_txt
+from services.audio.exports import to_csv as write_csv
+from services.audio.exports import to_docx as write_docx
+from services.audio.exports import to_vtt as write_vtt
 from services.audio.transcript import Segment, Transcript, Word
+from services.audio.words import plain
 
-STAMP = r"(\d{2,}):([0-5]\d):([0-5]\d)[,.](\d{3})"
+STYLE = Style()
+BARE = Style(times=False, speakers=False)
+LINES = Style(times=True, paragraphs=False)
+HOSTILE = "*not* [a](link) <b> &amp; =1+1 | # \\ `x` שלום"
 
 
 def transcript(*segments: Segment, words: list[Word] | None = None) -> Transcript:
@@ -25,57 +34,103 @@ def transcript(*segments: Segment, words: list[Word] | None = None) -> Transcrip
     )
 
 
-def cues(text: str) -> list[tuple[int, int]]:
-    """Return (start, end) of each cue in thousandths of a second."""
-    found = []
-    for line in re.findall(rf"^{STAMP} --> {STAMP}$", text, re.M):
-        h, m, s, t, *end = map(int, line)
-        first = ((h * 60 + m) * 60 + s) * 1000 + t
-        h, m, s, t = end
-        found.append((first, ((h * 60 + m) * 60 + s) * 1000 + t))
-    return found
-
-
 HELLO = transcript(Segment(1.5, 2.75, "Hello there."), Segment(3661.007, 3662.0, "A < B & C --> D"))
-
-spoken = st.lists(
-    st.tuples(
-        st.floats(0, 400_000),
-        st.floats(0, 30),
-        st.text(st.characters(exclude_categories=["C"]), max_size=200),
-    ).map(lambda t: Segment(t[0], t[0] + t[1], t[2])),
-    max_size=5,
+TALK = transcript(
+    Segment(0, 1, "One.", "Ana"),
+    Segment(2, 3, "Two.", "Ana"),
+    Segment(3, 4, "Three.", "Ben"),
+    Segment(65.5, 66, "Four.", "Ben"),
 )
+texts = st.text(st.characters(codec="utf-8"), max_size=80)
 
 
 def test_srt():
-    assert to_srt(HELLO, "a.wav") == (
+    assert to_srt(HELLO, "a.wav", STYLE) == (
         "1\n00:00:01,500 --> 00:00:02,750\nHello there.\n\n"
         "2\n01:01:01,007 --> 01:01:02,000\nA < B & C --> D\n"
     )
 
 
 def test_vtt_escapes_what_would_be_markup():
-    assert to_vtt(HELLO, "a.wav") == (
+    assert write_vtt(HELLO, "a.wav", STYLE) == (
         "WEBVTT\n\n00:00:01.500 --> 00:00:02.750\nHello there.\n\n"
         "01:01:01.007 --> 01:01:02.000\nA &lt; B &amp; C --&gt; D\n"
     )
 
 
-def test_txt_has_a_paragraph_for_every_long_pause():
-    made = transcript(Segment(0, 1, "One."), Segment(2, 3, "Two."), Segment(5.5, 6, "Three."))
-    assert to_txt(made, "a.wav") == "One. Two.\n\nThree.\n"
+def test_txt_has_a_paragraph_for_every_long_pause_and_speaker():
+    assert to_txt(TALK, "a.wav", STYLE) == "Ana: One. Two.\n\nBen: Three.\n\nBen: Four.\n"
+    assert to_txt(TALK, "a.wav", BARE) == "One. Two. Three.\n\nFour.\n"
+    assert to_txt(TALK, "a.wav", LINES).splitlines() == [
+        "[0:00] Ana: One.",
+        "[0:02] Ana: Two.",
+        "[0:03] Ben: Three.",
+        "[1:05] Ben: Four.",
+    ]
 
 
-def test_markdown_escapes_names_and_text():
-    made = to_markdown(transcript(Segment(65, 70, "*not* [a](link) <b>")), "my_talk#1.wav")
+def test_a_paragraph_ends_at_last():
+    segments = [Segment(i, i + 1, "A sentence of some length.") for i in range(100)]
+    written = to_txt(transcript(*segments), "x", STYLE)
+    assert 2 < written.count("\n\n") < 6
+
+
+def test_markdown_shows_what_the_style_says():
+    made = to_markdown(TALK, "my_talk#1.wav", LINES)
     assert made.startswith("# my\\_talk\\#1.wav\n\n*1:06:40 · NeMo 3.0.0, tiny\\_en*\n")
-    assert "**1:05** \\*not\\* \\[a\\](link) \\<b\\>" in made
+    assert "\n**1:05 · Ben** Four.\n" in made
+    assert "\nOne. Two. Three.\n" in to_markdown(TALK, "x", BARE)
+
+
+@given(texts)
+@pytest.mark.parametrize("lead", ["", "- ", "1. ", "=== ", "# ", "    ", "> ", "~~~"])
+def test_markdown_shows_any_text_as_it_is(lead, text):
+    made = to_markdown(transcript(Segment(0, 1, lead + text)), "a.wav", BARE)
+    tokens = [t for t in MarkdownIt().parse(made) if t.type == "inline"][2:]
+    shown = "".join(part.content for token in tokens for part in token.children or [])
+    assert shown == plain(lead + text)
+    assert {part.type for token in tokens for part in token.children or []} <= {
+        "text",
+        "text_special",
+    }
+
+
+@given(texts, texts)
+def test_docx_holds_any_text(title, text):
+    made = transcript(Segment(65, 70, text + "end", "Ana"))
+    document = Document(io.BytesIO(write_docx(made, title, LINES)))
+    heading, origin, body = document.paragraphs
+    assert heading.text == plain(title) and "NeMo 3.0.0" in origin.text
+    assert body.text == f"1:05 · Ana  {plain(text + 'end')}"
+
+
+def test_docx_sets_the_direction_of_the_text():
+    made = write_docx(transcript(Segment(0, 1, "שלום"), Segment(4, 5, "hello")), "a", BARE)
+    *_, right, left = Document(io.BytesIO(made)).paragraphs
+    assert right._p.xpath("w:pPr/w:bidi") and right.runs[0].font.rtl
+    assert not left._p.xpath("w:pPr/w:bidi")
+
+
+@given(texts)
+def test_csv_reads_back_and_starts_no_formula(text):
+    made = transcript(Segment(1.25, 2, text, "=Ana()", 0.5))
+    written = write_csv(made, "x", STYLE)
+    assert written.startswith("\ufeffstart,end,speaker,text,confidence\r\n")
+    _, row = csv.reader(io.StringIO(written.removeprefix("\ufeff")))
+    assert row[:3] == ["1.25", "2", "'=Ana()"] and row[4] == "0.5"
+    assert row[3].removeprefix("'") == plain(text).removeprefix("'")
+    assert row[3][:1] not in tuple("=+-@＝＋－＠\t\r") or not row[3]
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
+def test_a_formula_in_a_text_is_text(start):
+    written = write_csv(transcript(Segment(0, 1, start)), "x", STYLE)
+    assert f"'{start.strip()}" in written
 
 
 def test_json_holds_everything_and_reads_back():
     made = transcript(Segment(0, 1.5, "Grüße 🎙", "A", 0.9), words=[Word(0, 1.5, "Grüße 🎙", None)])
-    assert Transcript.from_dict(json.loads(to_json(made, "x"))) == made
+    assert Transcript.from_dict(json.loads(to_json(made, "x", STYLE))) == made
 
 
 def test_json_has_the_names_that_other_programs_read():
@@ -86,37 +141,11 @@ def test_json_has_the_names_that_other_programs_read():
     assert set(made["words"][0]) == {"start", "end", "text", "confidence"}
 
 
-@given(spoken)
-def test_every_cue_has_a_positive_duration_and_at_most_two_lines(segments):
-    made = transcript(*segments)
-    for text in (to_srt(made, "x"), to_vtt(made, "x")):
-        found = cues(text)
-        assert len(found) >= len(segments)
-        assert all(start < end for start, end in found)
-        blocks = text.split(" --> ")[1:]
-        assert len(blocks) >= len(found)
-    assert all(len(line) <= 42 for line in to_srt(made, "x").splitlines() if "-->" not in line)
-
-
-@pytest.mark.parametrize("start", [0.0015, 0.0025, 1.0005, 2.0035])
-def test_a_word_without_a_duration_is_still_shown(start):
-    ((first, last),) = cues(to_vtt(transcript(Segment(start, start, "ah")), "x"))
-    assert first < last
-
-
-def test_a_long_sentence_becomes_cues_that_share_its_time():
-    made = transcript(Segment(10, 20, "somebody talks and talks " * 12))
-    found = cues(to_srt(made, "x"))
-    assert (
-        len(found) >= 3 and found[0][0] == 10_000 and found[-1][1] == pytest.approx(20_000, abs=2)
-    )
-    assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
-
-
 def test_an_empty_transcript_can_be_written_in_every_format():
     empty = transcript()
-    written = {name: write(empty, "a.wav") for name, write in FORMATS.items()}
+    written = {name: write(empty, "a.wav", STYLE) for name, write in FORMATS.items()}
     assert written["srt"] == "" and written["vtt"] == "WEBVTT\n"
+    assert len(Document(io.BytesIO(written["docx"])).paragraphs) == 2
     assert written["txt"].strip() == "" and json.loads(written["json"])["segments"] == []
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audio.segments import LONGEST, in_order, segments_from_words
-from services.audio.transcript import Word
+from services.audio.segments import LONGEST, PAUSE, in_order, segments_from_words, words_of
+from services.audio.transcript import Segment, Word
 
 
 def words(text: str, step: float = 0.5) -> list[Word]:
@@ -48,6 +48,29 @@ def test_a_segment_has_the_times_and_mean_confidence_of_its_words():
     assert segments_from_words([Word(0, 1, "a")])[0].confidence is None
 
 
+def test_a_long_sentence_is_cut_at_its_longest_pause_or_comma():
+    spoken = words("word " * 25 + "comma, " + "word " * 14)
+    first, _ = segments_from_words(spoken)
+    assert first.text.endswith("comma,")
+    paused = [*spoken[:20], *(Word(w.start + 0.7, w.end + 0.7, w.text) for w in spoken[20:])]
+    first, _ = segments_from_words(paused)
+    assert first.text == "word " * 19 + "word"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Dr. Smith met J. Doe. They spoke.", ["Dr. Smith met J. Doe.", "They spoke."]),
+        ("“Go!” she said. He went.", ["“Go!” she said.", "He went."]),
+        ("it ends here. and goes on", ["it ends here.", "and goes on"]),
+        ("它是。 书 在 这里。", ["它是。", "书在这里。"]),
+    ],
+    ids=["titles and initials", "said in between", "a model without capitals", "no spaces"],
+)
+def test_what_ends_a_sentence(text, found):
+    assert [segment.text for segment in segments_from_words(words(text))] == found
+
+
 @given(any_words)
 def test_no_word_is_lost(some):
     text = " ".join(segment.text for segment in segments_from_words(some))
@@ -55,11 +78,32 @@ def test_no_word_is_lost(some):
 
 
 @given(any_words, st.floats(0.1, 90))
-def test_times_never_run_backwards_nor_past_the_end(some, duration):
+def test_times_never_run_backwards_overlap_or_pass_the_end(some, duration):
     ordered = in_order(some, duration)
     assert len(ordered) == len(some)
-    assert all(a.start <= b.start for a, b in pairwise(ordered))
-    assert all(0 <= w.start <= w.end <= duration + 0.0006 for w in ordered)
+    assert all(a.end <= b.start for a, b in pairwise(ordered))
+    assert all(0 <= w.start <= w.end <= round(duration, 3) for w in ordered)
+    assert in_order(ordered, duration) == ordered
+
+
+@given(any_words)
+def test_segments_hold_their_words_and_follow_pauses(some):
+    ordered = in_order(some, 100)
+    segments = segments_from_words(ordered)
+    groups = words_of(segments, ordered)
+    assert [word for group in groups for word in group] == ordered
+    for segment, group in zip(segments, groups, strict=True):
+        assert segment.start == group[0].start and segment.end == group[-1].end
+        assert all(b.start - a.end <= PAUSE for a, b in pairwise(group))
+        assert segment.end - segment.start <= LONGEST or len(group) == 1
+    assert all(a.end <= b.start for a, b in pairwise(segments))
+
+
+def test_a_segment_of_a_model_without_word_times_has_no_words():
+    timed = words("one two.")
+    segments = [Segment(0, 0.9, "one two."), Segment(1, 2, "untimed"), Segment(2.1, 3, "end")]
+    groups = words_of(segments, [*timed, Word(2.1, 3, "end")])
+    assert [[word.text for word in group] for group in groups] == [["one", "two."], [], ["end"]]
 
 
 def test_no_words_no_segments():

@@ -1,0 +1,45 @@
+// What the parts of the reader share. Everything that came from people is set as text, never HTML.
+const make = (tag, className = "", text = "") => {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+};
+
+const button = (icon, label, click) => {
+  const made = make("button", "tool");
+  made.type = "button";
+  made.title = label;
+  made.setAttribute("aria-label", label);
+  if (icon) made.append(make("span", "icon", icon));
+  made.onclick = click;
+  return made;
+};
+
+const clock = (seconds) => {
+  const whole = Math.floor(seconds);
+  const two = (n) => String(n).padStart(2, "0");
+  const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60, s = whole % 60;
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+};
+
+// The last of `items` for which `begins` holds; it holds for none after the first for which it does not.
+const lastIndex = (items, begins) => {
+  let low = 0, high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (begins(items[middle])) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+};
+
+// What a person switched on or off, kept by the browser where it keeps anything.
+const setting = {
+  get: (name) => {
+    try { return localStorage.getItem(`scriptorium-${name}`); } catch { return null; }
+  },
+  set: (name, value) => {
+    try { localStorage.setItem(`scriptorium-${name}`, value); } catch { /* a private window */ }
+  },
+};

@@ -1,0 +1,1 @@
+"""What pages show of one kind of thing, a module for each."""

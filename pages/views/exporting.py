@@ -1,0 +1,96 @@
+"""The popovers in which a person chooses what an export holds."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Sequence
+from urllib.parse import quote, urlencode
+
+import streamlit as st
+
+from services import exports
+from services.audio.exports import Style
+from services.jobs.models import Kind
+
+_LABELS = {
+    "txt": "Text",
+    "md": "Markdown",
+    "docx": "Word",
+    "srt": "SRT",
+    "vtt": "WebVTT",
+    "csv": "CSV",
+    "json": "JSON",
+}
+
+_OPTIONS = {
+    "times": ("Times", {"txt", "md", "docx"}),
+    "speakers": ("Speakers", {"txt", "md", "docx", "srt", "vtt", "csv"}),
+    "paragraphs": ("Paragraphs instead of single lines", {"txt", "md", "docx"}),
+}
+"""Label of each option, and the formats in which it changes anything."""
+
+
+@st.fragment
+def one(job_id: str, formats: Sequence[str]) -> None:
+    """Offer one result in one format."""
+    with (
+        st.container(horizontal=True, horizontal_alignment="right"),
+        st.popover("Export", icon=":material/download:"),
+    ):
+        format = st.pills(
+            "Format",
+            formats,
+            default=formats[0],
+            required=True,
+            format_func=_label,
+            key="export-format",
+        )
+        style = _style({format})
+        _link(
+            f"/files/{quote(job_id)}/result.{format}?{urlencode(style)}",
+            f"Download {_label(format)}",
+        )
+
+
+def batch(batch_id: str, kinds: Collection[Kind]) -> None:
+    """Offer all results of a batch, which are of these kinds, in chosen formats as a ZIP."""
+    formats = exports.formats_of(kinds)
+    with st.popover("Export", icon=":material/download:"):
+        chosen = st.pills(
+            "Formats",
+            formats,
+            default=list(formats),
+            selection_mode="multi",
+            format_func=_label,
+            key="export-formats",
+        )
+        style = _style(set(chosen))
+        asked = [("format", format) for format in chosen]
+        if chosen:
+            query = urlencode([*asked, *style.items()])
+            _link(f"/files/batches/{quote(batch_id)}.zip?{query}", "Download ZIP")
+        else:
+            st.caption("Choose at least one format.")
+
+
+def _label(format: str) -> str:
+    return _LABELS.get(format, format.upper())
+
+
+def _style(chosen: set[str]) -> dict[str, int]:
+    """Ask what transcripts show beside their words; return it as the address says it."""
+    usual = Style()
+    style = {}
+    for name, (label, formats) in _OPTIONS.items():
+        given = st.checkbox(
+            label,
+            value=getattr(usual, name),
+            disabled=not chosen & formats,
+            key=f"export-{name}",
+        )
+        style[name] = int(given)
+    return style
+
+
+def _link(address: str, label: str) -> None:
+    st.html(f'<a class="download" href="{html.escape(address)}" download>{html.escape(label)}</a>')

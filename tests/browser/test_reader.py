@@ -1,0 +1,295 @@
+"""The result page of a recording: sound and text that follow each other, corrections, exports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.audio.segments import segments_from_words
+from services.audio.transcript import Transcript, Word
+from services.files import operations
+from tests import media
+from tests.browser.conftest import serving
+from tests.browser.test_dashboard import run
+
+TEXT = """Good morning. The <b>scribes</b> copied the first book. Then the café burned down.
+Nobody knew why. The scribes began again with the first book."""
+UNCLEAR = ("café", "why.")
+
+
+@dataclass
+class Result:
+    """A recording on a server: its page's address, and a way to give it another transcript."""
+
+    address: str
+    transcribe: Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory, browser) -> Result:
+    """A recording of 30 s with a transcript that is known word by word, two words a second."""
+    root = tmp_path_factory.mktemp("reader")
+    sound = media.write_wav(root / "talk.wav", media.tone(30) * 0.1)
+    with serving(root / "data") as server:
+        page = browser.new_page()
+        page.goto(server)
+        run(page, sound)
+        expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=120_000)
+        page.get_by_role("button", name="talk.wav", exact=True).click()
+        page.wait_for_url("**/result?job=*")
+        address = page.url
+        page.close()
+        directory = root / "data" / "results" / address.rpartition("=")[2]
+
+        def transcribe(text: str = TEXT, repeat: int = 1) -> None:
+            words = [
+                Word(i / 2, i / 2 + 0.4, word, 0.2 if word in UNCLEAR else 0.95)
+                for i, word in enumerate(text.split() * repeat)
+            ]
+            made = Transcript(text, 30.0, "en", "e", "m", segments_from_words(words), words)
+            operations.write_atomic(directory / "result.json", json.dumps(made.as_dict()))
+            operations.unlink(directory / "edits.json") if text == TEXT else None
+
+        yield Result(address, transcribe)
+
+
+@pytest.fixture(scope="module")
+def window(browser) -> Iterator[Page]:
+    """One window for all tests: a browser that has been here before loads the page faster."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def page(result, window) -> Page:
+    """The page of a fresh transcript."""
+    result.transcribe()
+    window.goto(result.address)
+    expect(window.locator(".passage")).to_have_count(5)
+    return window
+
+
+def seconds(page: Page) -> float:
+    return float(page.locator("audio").evaluate("audio => audio.currentTime"))
+
+
+def playing(page: Page, wanted: bool) -> None:
+    page.wait_for_function(
+        """wanted => [...document.querySelectorAll('*')].some(
+            e => e.shadowRoot?.querySelector('audio')?.paused === !wanted)""",
+        arg=wanted,
+    )
+
+
+def passage(page: Page, number: int):
+    return page.locator(".passage").nth(number)
+
+
+def change(page: Page, number: int, text: str) -> None:
+    passage(page, number).get_by_role("button", name="Edit the text").click()
+    field = passage(page, number).get_by_role("textbox", name="Text")
+    field.fill(text)
+    field.press("Enter")
+
+
+def test_a_clicked_word_is_heard_and_words_light_up_as_they_are(page):
+    page.get_by_text("began", exact=True).click()
+    playing(page, True)
+    assert 9.0 <= seconds(page) < 12
+    expect(page.locator(".w.now")).to_have_text("again")
+    expect(page.locator(".w.now")).to_have_text("first")
+    expect(page.locator(".passage.now")).to_contain_text("began again")
+
+
+def test_the_keyboard_plays_goes_back_and_to_unclear_words(page):
+    page.get_by_text("Then", exact=True).click()
+    playing(page, True)
+    page.keyboard.press("Space")
+    playing(page, False)
+    before = seconds(page)
+    page.keyboard.press("ArrowLeft")
+    assert seconds(page) == pytest.approx(max(before - 5, 0), abs=0.1)
+    for word in UNCLEAR:
+        page.keyboard.press("n")
+        expect(page.locator(".w.target")).to_have_text(word)
+    page.keyboard.press("Shift+N")
+    expect(page.locator(".w.target")).to_have_text(UNCLEAR[0])
+    page.keyboard.press("?")
+    expect(page.get_by_text("Next or previous unclear word")).to_be_visible()
+    page.keyboard.press("Escape")
+    # Keys belong to a text while one is typed.
+    page.keyboard.press("e")
+    field = page.get_by_role("textbox", name="Text")
+    field.fill("")
+    page.keyboard.type("n ?e f")
+    expect(field).to_have_value("n ?e f")
+    playing(page, False)
+    field.press("Escape")
+    expect(page.get_by_text("Then the café burned down.")).to_be_visible()
+
+
+def test_search_goes_through_the_matches(page):
+    page.keyboard.press("/")
+    page.keyboard.type("FIRST  book")
+    expect(page.locator(".matches")).to_have_text("0 / 2")
+    page.keyboard.press("Enter")
+    expect(page.locator(".matches")).to_have_text("1 / 2")
+    expect(page.locator(".hit.this")).to_have_text(["first", "book."])
+    page.keyboard.press("Enter")
+    expect(passage(page, 4).locator(".hit.this")).to_have_text(["first", "book."])
+    page.keyboard.press("Shift+Enter")
+    expect(passage(page, 1).locator(".hit.this")).to_have_text(["first", "book."])
+    page.get_by_role("searchbox").fill("cafe")
+    expect(page.locator(".hit")).to_have_text(["café"])
+
+
+def test_shading_can_be_switched_off_and_stays_off(page):
+    shade = page.get_by_role("button", name=re.compile("^Shade words"))
+    expect(page.locator(".reader.shaded .w.doubt")).to_have_text(list(UNCLEAR))
+    shade.click()
+    expect(page.locator(".reader.shaded")).to_have_count(0)
+    page.reload()
+    expect(shade).to_have_attribute("aria-pressed", "false")
+    shade.click()
+    expect(page.locator(".reader.shaded")).to_have_count(1)
+
+
+def test_a_text_is_edited_undone_redone_and_kept(page):
+    text = passage(page, 1).locator(".text")
+    expect(text).to_have_text("The <b>scribes</b> copied the first book.")
+    edited = "The <img src=x onerror=window.ran=1> scribes copied it."
+    change(page, 1, edited)
+    expect(text).to_have_text(edited)
+    assert page.locator(".reader :is(b, img)").count() == 0
+    assert page.evaluate("window.ran === undefined"), "a text is never run as a script"
+    page.keyboard.press("Control+z")
+    expect(text).to_have_text("The <b>scribes</b> copied the first book.")
+    page.keyboard.press("Control+y")
+    expect(text).to_have_text(edited)
+    page.reload()
+    expect(text).to_have_text(edited)
+    passage(page, 1).get_by_role("button", name="edited").click()
+    passage(page, 1).get_by_role("button", name="Restore it").click()
+    expect(text).to_have_text("The <b>scribes</b> copied the first book.")
+
+
+def test_speakers_are_named_and_renamed(page):
+    for number in (0, 1):
+        passage(page, number).hover()
+        passage(page, number).get_by_role("button", name="Change the speaker").last.click()
+        page.get_by_role("combobox", name="Speaker").fill("Ana")
+        page.get_by_role("button", name="Save").click()
+        expect(passage(page, number).locator(".speaker")).to_have_text("Ana")
+    expect(passage(page, 1).locator(".speaker")).to_be_hidden()  # she goes on
+    passage(page, 0).locator(".speaker").click()
+    page.get_by_role("combobox", name="Speaker").fill("Dr. Ana Ruiz")
+    page.get_by_role("button", name="Rename everywhere").click()
+    expect(page.locator(".speaker")).to_have_text(["Dr. Ana Ruiz"] * 2 + [""] * 3)
+
+
+def test_two_people_do_not_overwrite_each_other(page, result):
+    other = page.context.new_page()
+    other.goto(result.address)
+    expect(other.locator(".passage")).to_have_count(5)
+    change(page, 0, "Good evening.")
+    expect(passage(page, 0).locator(".text")).to_have_text("Good evening.")
+    change(other, 0, "Good night.")
+    expect(other.get_by_role("alert")).to_contain_text("Somebody else changed this transcript")
+    expect(passage(other, 0).locator(".text")).to_have_text("Good evening.")
+    other.get_by_role("button", name="Save mine too").click()
+    expect(passage(other, 0).locator(".text")).to_have_text("Good night.")
+    expect(other.get_by_role("alert")).to_be_hidden()
+    other.close()
+
+
+def test_a_new_transcription_shows_what_differs_from_an_edit(page, result):
+    change(page, 3, "Everybody knew why.")
+    expect(passage(page, 3).locator(".text")).to_have_text("Everybody knew why.")
+    result.transcribe(TEXT.replace("Nobody knew why.", "Somebody knew why."))
+    page.reload()
+    note = passage(page, 3).locator(".note")
+    expect(note).to_contain_text("It was “Nobody knew why.”; now the machine hears")
+    note.get_by_role("button", name="Take the new text").click()
+    expect(passage(page, 3).locator(".text")).to_have_text("Somebody knew why.")
+
+
+def test_the_address_says_where_it_starts(page, result):
+    page.goto(f"{result.address}&t=8.6")
+    expect(page.locator(".passage.now")).to_contain_text("The scribes began again")
+    expect(page.locator(".clock")).to_have_text("0:08 / 0:30")
+    page.goto(f"{result.address}&t=nonsense")
+    expect(page.locator(".clock")).to_have_text("0:00 / 0:30")
+
+
+def test_ten_hours_of_text_stay_smooth(page, result):
+    result.transcribe(repeat=4500)  # 103,500 words
+    page.reload()
+    expect(page.locator(".passage").nth(10)).to_be_visible()
+    assert page.locator(".w").count() < 5000, "only what is near the window is built"
+    page.keyboard.press("/")
+    page.keyboard.type("first book")
+    page.keyboard.press("Shift+Enter")  # the last one
+    expect(page.locator(".matches")).to_have_text("9000 / 9000")
+    expect(page.locator(".hit.this").first).to_be_in_viewport()
+    assert page.locator(".w").count() < 5000
+
+
+def test_following_stops_when_the_person_scrolls(page, result):
+    result.transcribe(repeat=8)
+    page.reload()
+    page.get_by_text("began", exact=True).first.click()
+    expect(page.locator(".passage").nth(30)).to_be_attached()
+    playing(page, True)
+    page.locator(".passages").hover()
+    page.mouse.wheel(0, 2000)
+    resume = page.get_by_role("button", name="Follow the voice")
+    expect(resume).to_be_visible()
+    expect(page.locator(".w.now")).not_to_be_in_viewport()
+    resume.click()
+    expect(page.locator(".passage.now")).to_be_in_viewport()
+    expect(resume).to_be_hidden()
+
+
+def test_exports_have_the_options_that_were_chosen(page):
+    change(page, 0, "Good evening.")
+    expect(passage(page, 0).locator(".text")).to_have_text("Good evening.")
+    page.get_by_role("button", name="Export").click()
+    for option in ("Times", "Paragraphs instead of single lines"):
+        page.get_by_text(option, exact=True).click()
+    link = page.get_by_role("link", name="Download Text")
+    expect(link).to_have_attribute("href", re.compile("times=1.*paragraphs=0"))
+    with page.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == "talk.txt"
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["[0:00] Good evening.", "[0:01] The <b>scribes</b> copied the first book."]
+
+
+def test_a_batch_is_exported_in_chosen_formats(page):
+    page.get_by_role("link", name="Batch", exact=True).click()
+    page.get_by_role("button", name="Export").click()
+    for other in ("Markdown", "Word", "SRT", "WebVTT", "JSON"):
+        page.get_by_role("button", name=other, exact=True).click()
+    link = page.get_by_role("link", name="Download ZIP")
+    expect(link).to_have_attribute("href", re.compile(r"\?format=txt&format=csv&times"))
+    with page.expect_download() as download:
+        link.click()
+    assert Path(download.value.path()).read_bytes().startswith(b"PK")
+
+
+def test_the_reader_fits_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    try:
+        expect(page.locator(".finder")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.locator(".reader").evaluate("r => r.scrollWidth - r.clientWidth") == 0
+    finally:
+        page.set_viewport_size({"width": 1440, "height": 900})

@@ -1,0 +1,215 @@
+"""Reading, correcting and exporting a transcript by the routes that its page uses."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from services import api
+from services.audio.segments import segments_from_words
+from services.audio.transcript import Transcript, Word
+from services.config import Settings
+from services.files import operations
+from services.runtime import Runtime
+from tests import media
+
+NAME = "Gespräch – “<b>שלום”.wav"
+OWN = {"Content-Type": "application/json", "Origin": "http://testserver"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A runtime that has transcribed one recording, and a client of its routes."""
+    root = tmp_path_factory.mktemp("served")
+    settings = Settings(data_dir=root / "data", device="cpu", engine="whisper", disk_reserve_mb=0)
+    with Runtime(settings) as runtime:
+        workspace = runtime.new_workspace()
+        sound = (media.DATA / "conf-noempty.wav").read_bytes()
+        batch = runtime.submit([workspace.add(NAME, io.BytesIO(sound))], workspace=workspace)
+        runtime.wait(batch.id, 120)
+        (job,) = runtime.jobs(batch.id)
+        yield runtime, TestClient(Starlette(routes=api.routes(runtime))), job
+
+
+def write_result(runtime: Runtime, job_id: str, text: str) -> None:
+    """Put a transcript in the place of the one that is there, as a re-run does."""
+    words = [Word(i / 2, i / 2 + 0.4, word, 0.5) for i, word in enumerate(text.split())]
+    made = Transcript(text, 20.0, "en", "e", "m", segments_from_words(words), words)
+    path = runtime.settings.results_dir / job_id / "result.json"
+    operations.write_atomic(path, json.dumps(made.as_dict()))
+
+
+@pytest.fixture
+def page(served):
+    """The client, the address of a fresh transcript without edits, and what its page reads."""
+    runtime, client, job = served
+    operations.unlink(runtime.settings.results_dir / job.id / "edits.json")
+    write_result(runtime, job.id, "The cat sat. The dog ran away. It rained.")
+    return client, f"/files/{job.id}", client.get(f"/files/{job.id}/reader.json").json()
+
+
+def change(view: dict, number: int, text: str | None, speaker: str | None = None) -> dict:
+    passage = view["passages"][number]
+    edit = {"start": passage["start"], "end": passage["end"], "text": text, "speaker": speaker}
+    return {"version": view["version"], "passages": [edit]}
+
+
+def patch(page, body: dict, **headers: str):
+    client, files, _ = page
+    return client.patch(f"{files}/edits", content=json.dumps(body), headers=OWN | headers)
+
+
+def spoken(view: dict) -> list[str]:
+    return ["".join(word[2] for word in passage["words"]) for passage in view["passages"]]
+
+
+def test_the_reader_gets_words_with_times_and_confidence(page):
+    _, _, view = page
+    assert spoken(view) == ["The cat sat.", "The dog ran away.", "It rained."]
+    assert view["passages"][0]["words"][1] == [0.5, 0.9, "cat ", 0.5]
+    assert view["names"] == {} and view["duration"] == 20.0
+
+
+def test_an_edit_is_saved_and_exported_and_json_keeps_both(page):
+    client, files, view = page
+    answer = patch(page, change(view, 1, "The <b>dog</b> fled.", "Ana")).json()
+    assert (answer["at"], answer["removed"], len(answer["passages"])) == (1, 1, 1)
+    assert answer["passages"][0]["heard"] == "The dog ran away."
+    again = client.get(f"{files}/reader.json").json()
+    assert again["version"] == answer["version"] != view["version"]
+    assert spoken(again)[1] == "The <b>dog</b> fled."
+    assert "Ana: The <b>dog</b> fled." in client.get(f"{files}/result.txt").text
+    assert "&lt;b>" not in client.get(f"{files}/result.vtt").text
+    exported = client.get(f"{files}/result.json").json()
+    assert exported["segments"][1]["text"] == "The <b>dog</b> fled."
+    assert exported["machine"]["segments"][1]["text"] == "The dog ran away."
+
+
+def test_nobody_overwrites_what_another_person_changed(page):
+    client, files, view = page
+    assert patch(page, change(view, 0, "Mine.")).status_code == 200
+    late = patch(page, change(view, 0, "Theirs."))
+    assert late.status_code == 409 and "Somebody else" in late.json()["message"]
+    assert spoken(client.get(f"{files}/reader.json").json())[0] == "Mine."
+
+
+def test_of_changes_at_the_same_moment_one_is_saved(page):
+    client, files, view = page
+    answers = []
+
+    def send(text: str) -> None:
+        answers.append(patch(page, change(view, 0, text)).status_code)
+
+    threads = [threading.Thread(target=send, args=(f"Text {i}.",)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200] + [409] * 5
+    assert client.get(f"{files}/result.json").json()["edits"]["version"] == 1
+
+
+def test_a_new_transcription_keeps_the_edits_and_shows_the_difference(served, page):
+    runtime, client, job = served
+    _, files, view = page
+    version = patch(page, change(view, 1, "The dog fled.")).json()["version"]
+    write_result(runtime, job.id, "The cat sat. The frog ran away. It rained.")
+    again = client.get(f"{files}/reader.json").json()
+    assert spoken(again) == ["The cat sat.", "The dog fled.", "It rained."]
+    kept = again["passages"][1]
+    assert (kept["was"], kept["heard"]) == ("The dog ran away.", "The frog ran away.")
+    assert patch(page, change(view | {"version": version}, 0, "x")).status_code == 409
+    answer = patch(page, change(again, 1, None)).json()
+    assert spoken(answer) == ["The frog ran away."]
+
+
+def test_speakers_get_names(page):
+    client, files, view = page
+    version = patch(page, change(view, 0, None, "S1")).json()["version"]
+    answer = patch(page, {"version": version, "names": {"S1": "Ana <i>"}}).json()
+    assert answer["names"] == {"S1": "Ana <i>"} and answer["passages"] == []
+    assert "<v Ana &lt;i&gt;>The cat sat." in client.get(f"{files}/result.vtt").text
+    assert "\nThe cat sat." in client.get(f"{files}/result.vtt?speakers=0").text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://elsewhere"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Content-Type": "text/plain"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy"}, 200),
+    ],
+)
+def test_only_our_own_pages_change_anything(page, headers, status):
+    assert patch(page, change(page[2], 0, "x"), **headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"start": 2.0, "end": 1.0, "text": "x", "speaker": None},
+        {"start": -1.0, "end": 1.0, "text": "x", "speaker": None},
+        {"start": 0.0, "end": 1e999, "text": "x", "speaker": None},
+        {"start": 0.0, "end": 1.0, "text": "x" * 20_001, "speaker": None},
+        {"start": 0.0, "end": 1.0, "text": 5, "speaker": None},
+        {"start": 0.0, "end": 1.0, "text": "x", "speaker": None, "more": 1},
+    ],
+)
+def test_what_is_no_change_is_refused(page, edit):
+    body = {"version": page[2]["version"], "passages": [edit]}
+    assert patch(page, body).status_code == 422
+    assert patch(page, {"version": "x" * 1_000_001}).status_code == 413
+
+
+def test_half_a_character_cannot_be_sent_and_control_characters_are_left_out(page):
+    body = json.dumps(change(page[2], 0, "a\x00b\u202b c")).replace("\\u202b", "\\ud83d")
+    client, files, _ = page
+    assert client.patch(f"{files}/edits", content=body, headers=OWN).status_code == 422
+    assert patch(page, change(page[2], 0, "a\x00b \x1b[1mc")).status_code == 200
+    assert spoken(client.get(f"{files}/reader.json").json())[0] == "ab [1mc"
+
+
+def test_the_outline_of_the_sound_is_made_once(served):
+    runtime, client, job = served
+    first = client.get(f"/files/{job.id}/peaks.bin").content
+    samples = media.at_16k(media.DATA / "conf-noempty.wav")
+    assert abs(len(first) - samples.size / 800) <= 1 and max(first) > 30
+    path = runtime.settings.results_dir / job.id / "peaks.bin"
+    operations.write_atomic(path, b"kept")
+    assert client.get(f"/files/{job.id}/peaks.bin").content == b"kept"
+
+
+def test_what_is_not_there_is_not_found(page):
+    client = page[0]
+    for path in ("reader.json", "peaks.bin", "result.txt"):
+        assert client.get(f"/files/none/{path}").status_code == 404
+    assert client.patch("/files/none/edits", json={"version": "0"}).status_code == 404
+    assert client.get(f"{page[1]}/result.exe").status_code == 404
+
+
+def test_downloads_have_their_name_in_every_alphabet(served, page):
+    _, client, job = served
+    answer = client.get(f"/files/{job.id}/result.docx?times=1")
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename=\"Gespr_ch _ __b______.docx\"; filename*=UTF-8''"
+        "Gespr%C3%A4ch%20%E2%80%93%20%E2%80%9C_b_%D7%A9%D7%9C%D7%95%D7%9D%E2%80%9D.docx"
+    )
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_zip_has_the_formats_and_the_style_that_were_chosen(served, page):
+    _, client, job = served
+    query = "format=txt&format=srt&times=1&paragraphs=0"
+    answer = client.get(f"/files/batches/{job.batch_id}.zip?{query}")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        text, subtitles = archive.namelist()
+        assert text.startswith("txt/") and subtitles.startswith("srt/")
+        assert archive.read(text).decode().startswith("[0:00] The cat sat.\n[0:01] The dog")
+    assert client.get(f"/files/batches/{job.batch_id}.zip?format=exe").status_code == 404
