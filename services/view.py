@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services import exports
 from services.config import Settings
+from services.documents.passwords import Passwords
 from services.documents.process import DocumentProcess
 from services.errors import ScriptoriumError
 from services.files import operations
@@ -46,6 +47,7 @@ class View:
         self._results = Results(settings.results_dir)
         self._renderer = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
         self._render_lock = threading.Lock()
+        self._passwords = Passwords()
 
     def close(self) -> None:
         """End the processes and close the store."""
@@ -183,7 +185,14 @@ class View:
         target = self._results.page_image(job_id, number)
         with self._render_lock:
             if not target.is_file():
-                request = {"path": str(original), "number": number, "target": str(target)}
-                for _ in self._renderer.call("render", width=PAGE_IMAGE_WIDTH, **request):
+                events = self._renderer.call(
+                    "render",
+                    path=str(original),
+                    number=number,
+                    target=str(target),
+                    width=PAGE_IMAGE_WIDTH,
+                    password=self._passwords.get(job_id),
+                )
+                for _ in events:
                     pass
         return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import wave
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,21 @@ def pdf_with_bad_page() -> bytes:
         _stream("BT /F 12 Tf 20 200 Td (first page) Tj ET"),
         _stream("BT /F 12 Tf 20 200 Td (third page) Tj ET"),
         _stream("BT /F 12 Tf (second page) Tj ET", "/Filter /NobodyKnows"),
+    )
+
+
+def pdf_with_bomb() -> bytes:
+    """Return a PDF of two pages; the second one's content inflates to 400 MB."""
+    font = "<< /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
+    page = f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Resources {font} /Contents %s >>"
+    packed = zlib.compress(b" " * 400_000_000, 9).decode("latin-1")
+    return raw_pdf(
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
+        page % "5 0 R",
+        page % "6 0 R",
+        _stream("BT /F 12 Tf 20 200 Td (before) Tj ET"),
+        _stream(packed, "/Filter /FlateDecode"),
     )
 
 

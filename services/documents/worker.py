@@ -2,19 +2,22 @@
 
 Requests and answers are JSON objects, one a line. Each request is answered by any number of
 events and then `{"event": "end"}` or `{"event": "error", "type", "message"}`.
-Run as `python -m services.documents.worker MEMORY_MB`.
+Run as `python -m services.documents.worker MEMORY_MB MAY_START_PROGRAMS`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import queue
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from services.documents import sandbox
 from services.errors import ScriptoriumError, UnreadableDocument
 
 Event = dict[str, Any]
@@ -22,32 +25,56 @@ Event = dict[str, Any]
 
 def count(request: Event) -> Iterator[Event]:
     """Answer the number of pages."""
-    from services.documents.pdf_text import PdfFile
+    from services.documents.pdf_file import PdfFile
 
-    yield {"event": "opened", "count": PdfFile(Path(request["path"]), request["name"]).count}
+    yield {"event": "opened", "count": _open(PdfFile, request).count}
 
 
 def read(request: Event) -> Iterator[Event]:
-    """Answer the number of pages, metadata and outline, then each page from `first` on."""
-    from services.documents.pdf_text import ENGINE, PdfFile
+    """Answer what the file says of itself, then each page from `first` on, by `readers`."""
+    from services.documents import pdf_structure as structure
+    from services.documents.document import page_dict
+    from services.documents.page_text import PageTexts
+    from services.documents.pdf_file import PdfFile
 
-    pdf = PdfFile(Path(request["path"]), request["name"])
+    pdf = _open(PdfFile, request)
     yield {
         "event": "opened",
         "count": pdf.count,
+        "encrypted": pdf.encrypted,
+        "repaired": pdf.repaired,
         "metadata": pdf.metadata(),
-        "outline": [asdict(entry) for entry in pdf.outline()],
-        "engine": ENGINE,
+        "outline": [vars(entry) for entry in pdf.outline()],
+        "attachments": structure.attachments(pdf),
+        "fields": structure.form_fields(pdf),
+        "actions": sorted(structure.document_actions(pdf)),
     }
-    for page in pdf.pages(request["first"]):
-        yield {"event": "page", **asdict(page)}
+    texts = PageTexts(pdf, tuple(request["readers"]), request.get("password"))
+    try:
+        for number in range(request["first"], pdf.count + 1):
+            found = texts.read(number)
+            yield {
+                "event": "page",
+                "page": page_dict(found.page),
+                "scan": found.scan,
+                "ruled": found.ruled,
+                "actions": sorted(found.actions),
+            }
+    finally:
+        texts.close()
 
 
 def render(request: Event) -> Iterator[Event]:
     """Write the image of page `number` to `target`."""
-    from services.documents.pdf_image import render_page
+    from services.documents.pdf_image import write_page
 
-    render_page(Path(request["path"]), request["number"], Path(request["target"]), request["width"])
+    write_page(
+        Path(request["path"]),
+        request["number"],
+        Path(request["target"]),
+        request["width"],
+        request.get("password"),
+    )
     yield from ()
 
 
@@ -55,35 +82,40 @@ OPERATIONS = {"count": count, "read": read, "render": render}
 
 
 def main() -> None:
-    """Serve requests until standard input ends."""
+    """Serve requests until standard input ends, whatever is being done then."""
     answers = sys.stdout
     sys.stdout = sys.stderr  # nothing that a library prints may mix with the answers
     logging.basicConfig(level=logging.ERROR)
-    _limit_memory(int(sys.argv[1]))
+    sandbox.enter(int(sys.argv[1]), may_start_programs=sys.argv[2] == "1")
+    requests: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
 
     def answer(event: Event) -> None:
         answers.write(json.dumps(event) + "\n")
         answers.flush()
 
-    for line in sys.stdin:
-        request = json.loads(line)
+    while True:
+        request = json.loads(requests.get())
         try:
             for event in OPERATIONS[request["operation"]](request):
                 answer(event)
             answer({"event": "end"})
         except MemoryError:
-            raise  # the process may be in any state: end it, the parent starts another
+            os._exit(1)  # the process may be in any state: end it, the parent starts another
         except Exception as error:
             kind = type(error) if isinstance(error, ScriptoriumError) else UnreadableDocument
             answer({"event": "error", "type": kind.__name__, "message": str(error)})
 
 
-def _limit_memory(megabytes: int) -> None:
-    if sys.platform == "linux":
-        import resource
+def _listen(requests: queue.Queue[str]) -> None:
+    """Take requests; when the server is gone, end this process in the middle of its work."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)
 
-        size = megabytes << 20
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+def _open(kind: Any, request: Event) -> Any:
+    return kind(Path(request["path"]), request["name"], request.get("password"))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ PACKAGES = (
     "psutil",
     "pydantic-settings",
     "pypdf",
+    "pypdfium2",
     "pytest",
     "pytest-timeout",
     "sqlalchemy",
