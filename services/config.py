@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     ocr_languages: str = Field("eng", pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$")
     """Languages of scanned pages, as Tesseract names them, joined by `+`."""
 
+    ocr_timeout: float = Field(60.0, gt=0)
+    """Seconds that one scanned page may take."""
+
     ocr_memory_mb: int = Field(2048, ge=512)
     """Memory that one OCR process may take, in MiB."""
 

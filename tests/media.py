@@ -11,6 +11,8 @@ from typing import Any
 
 import av
 import numpy as np
+import pypdfium2 as pdfium
+from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
 DATA = Path(__file__).parent / "data"
@@ -118,6 +120,22 @@ def write_pdf(
             canvas.drawString(50, size[1] - 100 - 14 * line, words)
         canvas.showPage()
     canvas.save()
+    return path
+
+
+def write_scan(path: Path, source: Path, degrees: float = 0, noise: float = 0) -> Path:
+    """Write the pages of a PDF as a scanner does: as images, askew by `degrees`, with noise."""
+    random = np.random.default_rng(0)
+    images = []
+    with pdfium.PdfDocument(source) as document:
+        for page in document:
+            image = page.render(scale=200 / 72).to_pil().convert("L")
+            turned = image.rotate(
+                degrees, Image.Resampling.BICUBIC, degrees % 90 == 0, fillcolor=255
+            )
+            pixels = np.asarray(turned) + random.normal(0, noise, (turned.height, turned.width))
+            images.append(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+    images[0].save(path, save_all=True, append_images=images[1:], resolution=200)
     return path
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,15 @@ class How:
         reader: `auto`, `pypdf` or `pdfium`.
         password: Opens the file, if it needs one.
         timeout: Seconds for the whole file; what is not read then is missing from the result.
+        ocr: What reads scans: `auto`, `tesseract`, `rapidocr` or `off`.
+        languages: Of scans, as Tesseract names them, joined by `+`.
     """
 
     reader: str = "auto"
     password: str | None = None
     timeout: float = float("inf")
+    ocr: str = "auto"
+    languages: str = "eng"
 
 
 class Stopped(Exception):
@@ -48,6 +53,7 @@ def read_document(
     name: str,
     on_page: Progress,
     how: How = How(),
+    ocr: DocumentProcess | None = None,
 ) -> Document | None:
     """Return the document at `path`.
 
@@ -55,6 +61,7 @@ def read_document(
 
     Args:
         process: Reads the text.
+        ocr: Reads what is scanned; without it, scans stay without text.
         name: What the person calls the file, for messages.
 
     Returns:
@@ -64,7 +71,7 @@ def read_document(
         UnreadableDocument: the file cannot be opened.
         PasswordNeeded: it needs a password, or another one.
     """
-    reading = _Reading(process, path, name, on_page, how)
+    reading = _Reading(process, path, name, on_page, how, ocr)
     try:
         return reading.document()
     except Stopped:
@@ -75,8 +82,15 @@ class _Reading:
     """One document while it is read."""
 
     def __init__(
-        self, process: DocumentProcess, path: Path, name: str, on_page: Progress, how: How
+        self,
+        process: DocumentProcess,
+        path: Path,
+        name: str,
+        on_page: Progress,
+        how: How,
+        ocr: DocumentProcess | None,
     ) -> None:
+        self._ocr = ocr if how.ocr != "off" else None
         self._process = process
         self._path = path
         self._name = name
@@ -125,7 +139,44 @@ class _Reading:
     def _take(self, event: dict[str, Any]) -> None:
         page = page_from(event["page"])
         self._actions.update(event["actions"])
+        if event["scan"] and self._ocr is not None:
+            page = self._scanned(page, self._ocr)
         self._pages.append(page)
+
+    def _scanned(self, page: Page, process: DocumentProcess) -> Page:
+        """Return a page that is a scan with what OCR reads on it."""
+        events = process.call(
+            "ocr",
+            beat=_BEAT,
+            path=str(self._path),
+            number=page.number,
+            password=self._how.password,
+            engine=self._how.ocr,
+            languages=self._how.languages,
+        )
+        seen = None
+        try:
+            with closing(events):  # type: ignore[type-var]
+                for event in events:
+                    self._tell("reading a scan")
+                    if event["event"] == "page":
+                        seen = page_from(event["page"])
+        except (WorkerDied, UnreadableDocument) as error:
+            reason = str(error).rstrip(".")
+            return replace(page, error=f"This page is a scan and cannot be read: {reason}.")
+        if seen is None or not seen.text.strip():
+            return page
+        return replace(
+            page,
+            text=seen.text,
+            source="ocr",
+            reader=seen.reader,
+            width=seen.width,
+            height=seen.height,
+            boxes=seen.boxes,
+            confidence=seen.confidence,
+            error=None,
+        )
 
     def _tell(self, stage: str) -> None:
         if not self._on_page(len(self._pages), self._opened.get("count", 0), stage):
@@ -191,6 +242,10 @@ def _notes(pages: list[Page]) -> list[str]:
     if failed := [str(page.number) for page in pages if page.error]:
         shown = ", ".join(failed[:10]) + (", …" if len(failed) > 10 else "")
         notes.append(f"{len(failed)} of {len(pages)} pages could not be read: {shown}.")
+    if scans := sum(page.source == "ocr" for page in pages):
+        sure = sum(page.confidence or 0 for page in pages if page.source == "ocr") / scans
+        what = "1 page is a scan" if scans == 1 else f"{scans} pages are scans"
+        notes.append(f"{what}, read by OCR with a confidence of {sure:.0%}.")
     if not any(page.text.strip() for page in pages):
         notes.append("No text was found: the pages may be scans or drawings.")
     return notes

@@ -78,7 +78,22 @@ def render(request: Event) -> Iterator[Event]:
     yield from ()
 
 
-OPERATIONS = {"count": count, "read": read, "render": render}
+def ocr(request: Event) -> Iterator[Event]:
+    """Answer page `number` as OCR reads it."""
+    from services.documents.document import page_dict
+    from services.documents.ocr import ocr_page
+
+    page = ocr_page(
+        Path(request["path"]),
+        request["number"],
+        request.get("password"),
+        request["engine"],
+        request["languages"],
+    )
+    yield {"event": "page", "page": page_dict(page)}
+
+
+OPERATIONS = {"count": count, "read": read, "render": render, "ocr": ocr}
 
 
 def main() -> None:

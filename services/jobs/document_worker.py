@@ -23,6 +23,7 @@ class DocumentWorker:
 
     def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
         self._process = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
+        self._ocr = DocumentProcess(settings.ocr_memory_mb, settings.ocr_timeout, programs=True)
         self._timeout = settings.document_timeout
         self._passwords = passwords or Passwords()
 
@@ -37,10 +38,12 @@ class DocumentWorker:
             reader=job.options.reader,
             password=self._passwords.get(job.id),
             timeout=self._timeout,
+            ocr=job.options.ocr,
+            languages=job.options.ocr_languages,
         )
         try:
             claims.check_original(job)
-            document = read_document(self._process, job.path, job.name, on_page, how)
+            document = read_document(self._process, job.path, job.name, on_page, how, self._ocr)
             if document is not None:
                 claims.done(
                     job,
@@ -56,3 +59,4 @@ class DocumentWorker:
     def close(self) -> None:
         """End the processes."""
         self._process.close()
+        self._ocr.close()
