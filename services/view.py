@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services import exports
 from services.config import Settings
+from services.documents.document import NEEDS_PASSWORD, Document
 from services.documents.passwords import Passwords
 from services.documents.process import DocumentProcess
 from services.errors import ScriptoriumError
@@ -171,6 +172,10 @@ class View:
         done = [job for job in self._store.jobs(batch_id) if job.result_at]
         with operations.atomic_writer(target) as handle:
             exports.write_zip(handle, ((job.name, self._results.load(job.id)) for job in done))
+
+    def locked_images(self, job_id: str, document: Document) -> bool:
+        """Whether the pages of a document can be shown only after its password was entered."""
+        return NEEDS_PASSWORD in document.findings and self._passwords.get(job_id) is None
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return the PNG of a document's page, rendering it at the first call.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
@@ -21,6 +21,16 @@ def _register(name: str) -> Any:
 
 _rows = _register("rows")
 _player = _register("player")
+_jumps = _register("jumps")
+
+
+class Jump(NamedTuple):
+    """A place in a document: its title in parts, every second one marked, and its page."""
+
+    parts: list[str]
+    page: int
+    label: str
+    level: int = 1
 
 
 def row(
@@ -71,6 +81,20 @@ def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
 def player(source: str, video: bool, segments: list[dict[str, Any]], key: str) -> None:
     """Show a player, and below it the segments: a click on one plays from there."""
     _player(data={"source": source, "video": video, "segments": segments}, key=key)
+
+
+def jumps(
+    name: str, entries: list[Jump], current: int, key: str, jump: Callable[[int], None]
+) -> None:
+    """Show places in a document; `jump` is called with the page of the one that is clicked."""
+
+    def clicked() -> None:
+        page = st.session_state[key].clicked
+        if page:
+            jump(page)
+
+    data = {"name": name, "current": current, "entries": [entry._asdict() for entry in entries]}
+    _jumps(data=data, key=key, on_clicked_change=clicked)
 
 
 def _nothing() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+NEEDS_PASSWORD = "encryption with a password"
+"""The finding in a document that opens only with one."""
+
 
 @dataclass(frozen=True)
 class Link:

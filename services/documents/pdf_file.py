@@ -35,6 +35,7 @@ class PdfFile:
         content: What other libraries may open instead of the file: bytes or an open file.
         count: Number of pages.
         encrypted: Whether it is; with an empty user password it opens all the same.
+        locked: Whether it opened with the password only.
         limited: Whether pypdf stopped at one of its limits, as it does for hostile files.
         repaired: Whether pikepdf had to write it anew.
 
@@ -156,7 +157,8 @@ class PdfFile:
         source = self.content
         self.reader = PdfReader(BytesIO(source) if isinstance(source, bytes) else source)
         self.encrypted = self.reader.is_encrypted
-        if self.encrypted and not self.reader.decrypt(""):
+        self.locked = self.encrypted and not self.reader.decrypt("")
+        if self.locked:
             if password is None:
                 raise PasswordNeeded(
                     f"“{self.name}” is protected with a password. Open it here and enter the "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from services.documents.document import Document, OutlineEntry, Page, page_from
+from services.documents.document import NEEDS_PASSWORD, Document, OutlineEntry, Page, page_from
 from services.documents.furniture import mark_furniture
 from services.documents.process import DocumentProcess
 from services.errors import UnreadableDocument, WorkerDied
@@ -230,8 +230,10 @@ def _findings(opened: dict[str, Any], actions: set[str]) -> list[str]:
     found = sorted(actions)
     if count := len(opened["attachments"]):
         found.append("1 attached file" if count == 1 else f"{count} attached files")
-    if opened["encrypted"]:
-        found.append("encryption")
+    if opened["locked"]:
+        found.append(NEEDS_PASSWORD)
+    elif opened["encrypted"]:
+        found.append("encryption that needs no password")
     if opened["repaired"]:
         found.append("damage, repaired before reading")
     return found

@@ -42,6 +42,7 @@ def read(request: Event) -> Iterator[Event]:
         "event": "opened",
         "count": pdf.count,
         "encrypted": pdf.encrypted,
+        "locked": pdf.locked,
         "repaired": pdf.repaired,
         "metadata": pdf.metadata(),
         "outline": [vars(entry) for entry in pdf.outline()],

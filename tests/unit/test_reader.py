@@ -143,4 +143,4 @@ def test_a_password_opens_a_file_and_another_one_does_not(process, tmp_path):
     for reader in ("pypdf", "pdfium"):
         document = read_document(process, path, "a.pdf", go_on, How(reader, password="right"))
         assert document.pages[0].text.strip() == "secret words"
-        assert document.findings == ["encryption"]
+        assert document.findings == ["encryption with a password"]

@@ -1,0 +1,1 @@
+"""How a result looks, one module per kind of result."""
