@@ -96,8 +96,9 @@ class Job:
     row the server stopped while it ran; a queued job is not begun before `not_before`;
     `error_kind` is `transient`, `password` or `permanent`; `took` is the work that its result
     cost, in seconds, without the time that it waited beside others. `run` names the try that is
-    under way: only who holds it may say how the job goes on. Jobs of a higher `priority` come first. `result_at` is
-    when its result was made: one that is done again keeps the old one until the new one is whole.
+    under way: only who holds it may say how the job goes on. Jobs of a higher `priority` come
+    first. `result_at` is when its result was made: one that is done again keeps the old one until
+    the new one is whole.
     """
 
     id: str
