@@ -10,6 +10,7 @@ from typing import BinaryIO
 from services.audio.exports import FORMATS as TRANSCRIPT_FORMATS
 from services.audio.transcript import Transcript
 from services.documents.exports import FORMATS as DOCUMENT_FORMATS
+from services.documents.exports import formats as document_formats
 from services.files.names import clean_name
 from services.jobs.results import Result
 
@@ -17,6 +18,7 @@ MIME = {
     "txt": "text/plain; charset=utf-8",
     "md": "text/markdown; charset=utf-8",
     "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
 }
@@ -24,7 +26,9 @@ MIME = {
 
 def formats(result: Result) -> list[str]:
     """Return the formats that a result can be written in."""
-    return list(TRANSCRIPT_FORMATS if isinstance(result, Transcript) else DOCUMENT_FORMATS)
+    if isinstance(result, Transcript):
+        return list(TRANSCRIPT_FORMATS)
+    return document_formats(result)
 
 
 def render(result: Result, format: str, name: str) -> str:

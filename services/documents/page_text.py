@@ -38,7 +38,7 @@ class ReadPage:
     scan: bool
     """Whether only OCR can read it."""
     ruled: bool
-    """Whether lines are drawn on it, as around the cells of tables."""
+    """Whether it may hold tables."""
     actions: set[str]
     """What could act on it, in words."""
 
@@ -109,7 +109,7 @@ class PageTexts:
             annotations=marks.notes,
             images=content.images if content else 0,
         )
-        return ReadPage(page, scan, content is not None and content.paths >= 4, marks.actions)
+        return ReadPage(page, scan, content is not None and content.ruled, marks.actions)
 
     def _with_pypdf(self, number: int) -> _Attempt:
         try:

@@ -18,6 +18,7 @@ READER = f"pdfium {pdfium.PDFIUM_INFO.build}"
 _LINE = re.compile(r"[^\r\n]+")
 _WORD = re.compile(r"[^\s\x00]+")
 _MOST_OBJECTS = 50_000
+_MOST_RULES = 1_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Content:
     paths: int
     images: int
     image_share: float
+    ruled: bool
+    """Whether lines or boxes are drawn on it as around the cells of tables."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _characters(text_page: Any) -> tuple[str, list[int] | None]:
 def _content(page: Any) -> Content:
     width, height = page.get_size()
     left, bottom, right, top = page.get_bbox()
-    images = paths = texts = 0
+    images = paths = texts = level = upright = boxes = 0
     covered = 0.0
     edges = [ctypes.c_float() for _ in range(4)]
     references = [ctypes.byref(edge) for edge in edges]
@@ -190,6 +193,11 @@ def _content(page: Any) -> Content:
             texts += 1
         elif kind == raw.FPDF_PAGEOBJ_PATH:
             paths += 1
+            if paths <= _MOST_RULES and raw.FPDFPageObj_GetBounds(item, *references):
+                x0, y0, x1, y1 = (edge.value for edge in edges)
+                level += y1 - y0 < 3 and x1 - x0 > 15
+                upright += x1 - x0 < 3 and y1 - y0 > 5
+                boxes += x1 - x0 > 15 and y1 - y0 > 7
         elif kind in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
             images += kind == raw.FPDF_PAGEOBJ_IMAGE
             if raw.FPDFPageObj_GetBounds(item, *references):
@@ -198,4 +206,5 @@ def _content(page: Any) -> Content:
                 high = max(0.0, min(y1, top) - max(y0, bottom))
                 covered += wide * high
     share = min(1.0, covered / max(width * height, 1.0))
-    return Content(texts, paths, images, share)
+    ruled = (level >= 2 and upright >= 2) or boxes >= 4
+    return Content(texts, paths, images, share, ruled)

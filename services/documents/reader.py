@@ -101,15 +101,16 @@ class _Reading:
         self._pages: list[Page] = []
         self._actions: set[str] = set()
         self._readers = READERS[how.reader]
+        self._ruled: list[int] = []
 
     def document(self) -> Document:
         """Read the pages, and put them together."""
         while not self._opened or len(self._pages) < self._opened["count"]:
-            begun_at = len(self._pages)
             try:
                 self._read_on()
             except WorkerDied as error:
-                self._after_death(error, begun_at)
+                self._after_death(error)
+        self._find_tables()
         return self._assembled()
 
     def _read_on(self) -> None:
@@ -139,6 +140,8 @@ class _Reading:
     def _take(self, event: dict[str, Any]) -> None:
         page = page_from(event["page"])
         self._actions.update(event["actions"])
+        if event["ruled"]:
+            self._ruled.append(page.number)
         if event["scan"] and self._ocr is not None:
             page = self._scanned(page, self._ocr)
         self._pages.append(page)
@@ -182,7 +185,7 @@ class _Reading:
         if not self._on_page(len(self._pages), self._opened.get("count", 0), stage):
             raise Stopped
 
-    def _after_death(self, error: WorkerDied, begun_at: int) -> None:
+    def _after_death(self, error: WorkerDied) -> None:
         """Go on behind a page that ended the worker, or at it with what is left to try."""
         if not self._opened:
             raise UnreadableDocument(
@@ -196,6 +199,33 @@ class _Reading:
             return
         number = len(self._pages) + 1
         self._pages.append(Page(number, "", error=f"This page cannot be read: {error}."))
+
+    def _find_tables(self) -> None:
+        """Add the tables of pages that may have some; a page that ends the worker has none."""
+        while self._ruled and time.monotonic() < self._end:
+            events = self._process.call(
+                "tables",
+                beat=_BEAT,
+                path=str(self._path),
+                name=self._name,
+                password=self._how.password,
+                numbers=self._ruled,
+            )
+            try:
+                with closing(events):  # type: ignore[type-var]
+                    for event in events:
+                        self._tell("looking for tables")
+                        if event["event"] == "tables":
+                            index = event["number"] - 1
+                            self._pages[index] = replace(self._pages[index], tables=event["tables"])
+                            self._ruled.remove(event["number"])
+                        if time.monotonic() > self._end:
+                            return
+                return
+            except WorkerDied:
+                self._ruled.pop(0)
+            except UnreadableDocument:
+                return
 
     def _give_up_rest(self) -> None:
         reason = f"This page was not read: the document took longer than {self._how.timeout:.0f} s."

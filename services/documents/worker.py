@@ -94,7 +94,17 @@ def ocr(request: Event) -> Iterator[Event]:
     yield {"event": "page", "page": page_dict(page)}
 
 
-OPERATIONS = {"count": count, "read": read, "render": render, "ocr": ocr}
+def tables(request: Event) -> Iterator[Event]:
+    """Answer the tables on each of the pages `numbers`."""
+    from services.documents.pdf_file import PdfFile
+    from services.documents.tables import tables as find_tables
+
+    pdf = _open(PdfFile, request)
+    for number, found in find_tables(pdf.content, request.get("password"), request["numbers"]):
+        yield {"event": "tables", "number": number, "tables": found}
+
+
+OPERATIONS = {"count": count, "read": read, "render": render, "ocr": ocr, "tables": tables}
 
 
 def main() -> None:

@@ -144,3 +144,16 @@ def test_a_password_opens_a_file_and_another_one_does_not(process, tmp_path):
         document = read_document(process, path, "a.pdf", go_on, How(reader, password="right"))
         assert document.pages[0].text.strip() == "secret words"
         assert document.findings == ["encryption with a password"]
+
+
+def test_tables_are_found_on_pages_that_have_lines(process, tmp_path):
+    from reportlab.platypus import Paragraph, SimpleDocTemplate, Table
+
+    cells = [["Item", "Count"], ["Quill", "12"], ["Ink", "3"]]
+    style = [("GRID", (0, 0), (-1, -1), 0.5, "black")]
+    SimpleDocTemplate(str(tmp_path / "a.pdf")).build(
+        [Paragraph("What the scribes need."), Table(cells, style=style)]
+    )
+    document = read_document(process, tmp_path / "a.pdf", "a.pdf", go_on)
+    assert document.pages[0].tables == [cells]
+    assert "Quill 12" in document.pages[0].text
