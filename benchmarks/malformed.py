@@ -151,7 +151,7 @@ def _wrong_types(base: bytes) -> Iterator[tuple[str, bytes]]:
         for value in wrong[:4] if key == b"/Type" else wrong:
             pattern = key + rb"\s*(\[[^\]]*\]|<<.*?>>|\d+ 0 R|/\w+)"
             changed = re.sub(pattern, lambda m, k=key, v=value: k + b" " + v, base, flags=re.S)
-            yield f"wrong-type {key.decode()[1:]} {value.decode('latin-1')[:8]}", changed
+            yield f"wrong-type {key.decode()[1:]} {value.decode().replace('/', '')[:8]}", changed
 
 
 def _loops() -> Iterator[tuple[str, bytes]]:

@@ -87,14 +87,17 @@ def paragraphs(lines: list[Line]) -> list[Line | None]:
 
 
 def _pieces(line: Line) -> list[Line]:
-    pieces = [[line.words[0]]]
-    for before, word in pairwise(line.words):
-        gap = max(word.left - before.right, before.left - word.right)
-        if gap > _GAP * max(word.size, before.size):
-            pieces.append([word])
-        else:
-            pieces[-1].append(word)
-    return [Line(words) for words in pieces]
+    pieces = []
+    begun = 0
+    words = line.words
+    before = words[0]
+    for at, word in enumerate(words):
+        gap = word.left - before.right if word.left > before.left else before.left - word.right
+        if gap > _GAP * word.size and gap > _GAP * before.size:
+            pieces.append(Line(words[begun:at]))
+            begun = at
+        before = word
+    return [*pieces, Line(words[begun:])] if pieces else [line]
 
 
 def _gutter(pieces: list[Line]) -> float | None:

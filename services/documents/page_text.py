@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ _JUNK = 0.3
 """Share of junk from which on text counts as unreadable."""
 _FEW = 50
 """Letters up to which a page that images cover counts as a scan: a stamp or a page number."""
+_ENOUGH = 2_000
 _MUCH = 0.4
 """Share of a page that images cover at least where it is a scan."""
 _OUTLINES = 300
@@ -52,9 +54,14 @@ class _Attempt:
     content: Content | None = None
     error: str | None = None
 
-    @property
+    @functools.cached_property
     def letters(self) -> int:
-        return sum(character.isalnum() for character in self.text)
+        """Letters and digits; of a long text only those at its beginning."""
+        return sum(map(str.isalnum, self.text[:_ENOUGH]))
+
+    @functools.cached_property
+    def junk(self) -> float:
+        return junk_share(self.text)
 
 
 class PageTexts:
@@ -91,7 +98,7 @@ class PageTexts:
                 break
         best = min(tried, key=_badness)
         best = tried[-1] if best.error else best  # the safest reader's reason
-        content = self._content(number, tried)
+        content = self._content(number, tried, best)
         if within and self._pdf.limited and not best.letters:
             best.error = best.error or f"This page cannot be read: {_LIMIT}"
         scan = _is_scan(best, content)
@@ -142,10 +149,13 @@ class PageTexts:
             found.content,
         )
 
-    def _content(self, number: int, tried: list[_Attempt]) -> Content | None:
+    def _content(self, number: int, tried: list[_Attempt], best: _Attempt) -> Content | None:
+        """Return what the page is made of, where that is known or has to be found out."""
         for attempt in tried:
             if attempt.content is not None:
                 return attempt.content
+        if best.letters > _FEW and best.junk < _JUNK:
+            return None  # pypdf alone read it, and well: PDFium need not see it
         opened = self._opened(number)
         if opened is not None:
             with contextlib.suppress(Exception):
@@ -195,19 +205,19 @@ def _size(page: Any) -> tuple[float, float]:
 
 def _good(attempt: _Attempt) -> bool:
     if attempt.letters:
-        return junk_share(attempt.text) < _JUNK
+        return attempt.junk < _JUNK
     return attempt.content is None or not attempt.content.texts
 
 
 def _badness(attempt: _Attempt) -> tuple[bool, bool, float]:
-    return attempt.error is not None, not attempt.letters, junk_share(attempt.text)
+    return attempt.error is not None, not attempt.letters, attempt.junk
 
 
 def _is_scan(best: _Attempt, content: Content | None) -> bool:
     """Whether there is something to read on the page that is not in its text."""
     if content is None:
         return False
-    if best.letters and junk_share(best.text) >= _JUNK:
+    if best.letters and best.junk >= _JUNK:
         return True
     if best.letters > _FEW:
         return False

@@ -94,33 +94,34 @@ class _Shown:
     """Turns PDFium's coordinates of a page into points from the top left as it is shown."""
 
     def __init__(self, page: Any) -> None:
-        self._left, self._bottom, self._right, self._top = page.get_bbox()
-        self._rotation = page.get_rotation()
+        self.left, self._bottom, self._right, self.top = page.get_bbox()
+        self.rotation = page.get_rotation()
 
-    def __call__(self, left: float, bottom: float, right: float, top: float) -> tuple[float, ...]:
-        a, b = left - self._left, right - self._left
+    def __call__(
+        self, left: float, bottom: float, right: float, top: float
+    ) -> tuple[float, float, float, float]:
+        a, b = left - self.left, right - self.left
         c, d = bottom - self._bottom, top - self._bottom
-        wide, high = self._right - self._left, self._top - self._bottom
-        if self._rotation == 90:
+        wide, high = self._right - self.left, self.top - self._bottom
+        if self.rotation == 90:
             return c, a, d, b
-        if self._rotation == 180:
+        if self.rotation == 180:
             return wide - b, c, wide - a, d
-        if self._rotation == 270:
+        if self.rotation == 270:
             return high - d, wide - b, high - c, wide - a
         return a, high - d, b, high - c
 
 
 def _lines(text_page: Any, shown: _Shown) -> list[list[Word]]:
-    """Return the words of each line, in the order of the file."""
+    """Return the words of each line, in the order of the file.
+
+    This is where most of the time of a page goes, and so it is written for speed.
+    """
     text, index = _characters(text_page)
     rectangle = raw.FS_RECTF()
     reference = ctypes.byref(rectangle)
-    handle = text_page.raw
-
-    def box(at: int) -> tuple[float, float, float, float]:
-        raw.FPDFText_GetLooseCharBox(handle, at, reference)
-        return rectangle.left, rectangle.bottom, rectangle.right, rectangle.top
-
+    handle, measure = text_page.raw, raw.FPDFText_GetLooseCharBox
+    upright, page_left, page_top = shown.rotation == 0, shown.left, shown.top
     lines = []
     for line in _LINE.finditer(text):
         words = []
@@ -128,27 +129,35 @@ def _lines(text_page: Any, shown: _Shown) -> list[list[Word]]:
             start, end = found.start(), found.end() - 1
             if index is not None:
                 start, end = index[start], index[end]
-            first = box(start)
-            last = box(end) if end != start else first
-            left, bottom, right, top = (
-                min(first[0], last[0]),
-                min(first[1], last[1]),
-                max(first[2], last[2]),
-                max(first[3], last[3]),
-            )
+            measure(handle, start, reference)
+            left = first = rectangle.left
+            bottom, right, top = rectangle.bottom, rectangle.right, rectangle.top
+            size = top - bottom
+            if end != start:
+                measure(handle, end, reference)
+                if rectangle.left < left:
+                    left = rectangle.left
+                if rectangle.bottom < bottom:
+                    bottom = rectangle.bottom
+                if rectangle.right > right:
+                    right = rectangle.right
+                if rectangle.top > top:
+                    top = rectangle.top
             word = found[0]
             if not word.isascii():
                 # PDFium leaves some words as they are drawn; letters tell by where they stand.
-                if end > start and first[0] < last[0] and is_rtl(word):
+                if end > start and first < rectangle.left and is_rtl(word):
                     word = word[::-1]
                 word = clean(word)
-            elif "\x02" in word or not word.isprintable():
+            elif not word.isprintable():
                 word = clean(word)
             if not word:
                 continue
-            size = first[3] - first[1]
-            x0, y0, x1, y1 = shown(left, bottom, right, top)
-            words.append(Word(word, x0, y0, x1, y1, size))
+            if upright:
+                place = (left - page_left, page_top - top, right - page_left, page_top - bottom)
+            else:
+                place = shown(left, bottom, right, top)
+            words.append(Word(word, *place, size))
         lines.append(words)
     return lines
 

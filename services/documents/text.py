@@ -19,6 +19,10 @@ _CONTROL: dict[int, str | None] = dict.fromkeys(
 _CONTROL[0x02] = "-"
 
 
+_JUNK = re.compile("[\ufffd\ue000-\uf8ff\x80-\x9f\U000f0000-\U0010ffff]")
+_GLYPHS = re.compile(r"\(cid:\d+\)|/[Gg]\d{1,4}\b|[\x00-\x08\x0e-\x1f]")
+
+
 def clean(text: str) -> str:
     """Return `text` with plain letters for ligatures, and nothing that UTF-8 cannot hold."""
     text = _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
@@ -32,12 +36,12 @@ def junk_share(text: str) -> float:
 
     Replacement characters, the private use area, control characters and glyph numbers.
     """
-    seen = [c for c in text if not c.isspace()]
-    if not seen:
+    junk = sum(map(len, _GLYPHS.findall(text)))
+    if not text.isascii():
+        junk += len(_JUNK.findall(text))
+    if not junk:
         return 0.0
-    glyphs = sum(len(found) for found in re.findall(r"\(cid:\d+\)|/[Gg]\d{1,4}\b", text))
-    bad = sum(c == "\ufffd" or unicodedata.category(c) in ("Co", "Cc", "Cn") for c in seen)
-    return min(1.0, (bad + glyphs) / len(seen))
+    return min(1.0, junk / sum(map(len, text.split())))
 
 
 class Hyphens:
@@ -55,6 +59,8 @@ class Hyphens:
         self._learn(lines)
         joined = list(lines)
         for index in range(len(joined) - 1):
+            if joined[index][-1:] not in _HYPHENS or not joined[index]:
+                continue
             cut = _CUT.search(joined[index])
             rest = _BEGIN.match(joined[index + 1])
             if cut is None or rest is None or not rest[0][0].islower() or cut[1][-1].isdigit():
