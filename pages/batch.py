@@ -149,5 +149,9 @@ with st.container():
         with st.popover("More", icon=":material/more_horiz:"):
             more(batch.id, kept)
     if counts.get(State.DONE):
-        context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
+        links = {"Everything (ZIP)": f"/files/batches/{batch.id}.zip"}
+        work = runtime.work(batch.id)
+        if sum(w.kind is Kind.DOCUMENT and w.state is State.DONE for w in work) > 1:
+            links["Documents in one PDF"] = f"/files/batches/{batch.id}.pdf"
+        context.download_links(links)
 st.fragment(live, run_every=None if ended else REFRESH)(batch.id, batch.discarded)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from services import exports
 from services.config import Settings
-from services.documents.document import NEEDS_PASSWORD, Document
 from services.documents.passwords import Passwords
-from services.documents.process import DocumentProcess
-from services.errors import ScriptoriumError
 from services.files import operations
 from services.files.retry import set_retry_waits
+from services.jobs.document_files import DocumentFiles
 from services.jobs.estimate import Estimate, estimate
 from services.jobs.models import (
     Batch,
@@ -30,8 +27,6 @@ from services.jobs.models import (
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
 
-PAGE_IMAGE_WIDTH = 1200
-
 
 class View:
     """Shows the store and the results; any number of processes may look at the same data."""
@@ -46,13 +41,12 @@ class View:
             owner_limit=settings.owner_limit,
         )
         self._results = Results(settings.results_dir)
-        self._renderer = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
-        self._render_lock = threading.Lock()
         self._passwords = Passwords()
+        self.documents = DocumentFiles(settings, self._results, self._passwords)
 
     def close(self) -> None:
         """End the processes and close the store."""
-        self._renderer.close()
+        self.documents.close()
         self._store.close()
 
     # --- seeing what happens ------------------------------------------------------------
@@ -173,31 +167,10 @@ class View:
         with operations.atomic_writer(target) as handle:
             exports.write_zip(handle, ((job.name, self._results.load(job.id)) for job in done))
 
-    def locked_images(self, job_id: str, document: Document) -> bool:
-        """Whether the pages of a document can be shown only after its password was entered."""
-        return NEEDS_PASSWORD in document.findings and self._passwords.get(job_id) is None
-
     def page_image(self, job_id: str, number: int) -> Path:
         """Return the PNG of a document's page, rendering it at the first call.
 
         Raises:
             ScriptoriumError: there is no such page, or it cannot be shown.
         """
-        job = self._store.job(job_id)
-        original = self._results.original(job) if job else None
-        if job is None or original is None or job.kind is not Kind.DOCUMENT:
-            raise ScriptoriumError("There is no such page.")
-        target = self._results.page_image(job_id, number)
-        with self._render_lock:
-            if not target.is_file():
-                events = self._renderer.call(
-                    "render",
-                    path=str(original),
-                    number=number,
-                    target=str(target),
-                    width=PAGE_IMAGE_WIDTH,
-                    password=self._passwords.get(job_id),
-                )
-                for _ in events:
-                    pass
-        return target
+        return self.documents.image(self._store.job(job_id), number)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import re
 from functools import partial
+from urllib.parse import quote
 
 import streamlit as st
 
-from pages import components
+from pages import components, context
 from services.documents.document import Document, Page
 from services.documents.find import Hit, find, spans
+from services.documents.ranges import parse_pages
 from services.errors import ScriptoriumError
 from services.jobs.models import Job
 from services.runtime import Runtime
@@ -24,7 +26,7 @@ _LEADER = re.compile(r"(?:[ \u00a0]?\.){5,}")
 def show(runtime: Runtime, job: Job, document: Document) -> None:
     """Show one page of a document, which the address names, and the ways to the others."""
     _warn(document)
-    if runtime.locked_images(job.id, document):
+    if runtime.documents.locked(job.id, document):
         st.info("The images of its pages need the password.", icon=":material/lock:")
         ask_password(runtime, job)
     count = len(document.pages)
@@ -53,6 +55,7 @@ def show(runtime: Runtime, job: Job, document: Document) -> None:
     with right:
         _text(page, query or "")
     _about(document)
+    _parts(job, document)
 
 
 def ask_password(runtime: Runtime, job: Job) -> None:
@@ -221,3 +224,23 @@ def _about(document: Document) -> None:
     if document.fields:
         with st.expander("Form fields", icon=":material/ballot:"):
             st.table(document.fields, border="horizontal", hide_header=True)
+
+
+def _parts(job: Job, document: Document) -> None:
+    """Let the person take pages of the document, or the scans with their text, as a PDF."""
+    scans = any(page.source == "ocr" for page in document.pages)
+    if len(document.pages) < 2 and not scans:
+        return
+    with st.expander("As PDF", icon=":material/picture_as_pdf:"):
+        if scans:
+            context.download_links({"Searchable PDF": f"/files/{job.id}/document.pdf"})
+        if len(document.pages) > 1:
+            ranges = st.text_input("Some of its pages", placeholder="1-3, 7, 12-", width=320)
+            if ranges:
+                try:
+                    count = len(parse_pages(ranges, len(document.pages)))
+                except ScriptoriumError as error:
+                    st.error(str(error), icon=":material/error:")
+                else:
+                    address = f"/files/{job.id}/document.pdf?pages={quote(ranges)}"
+                    context.download_links({f"{context.plural(count, 'page')} (PDF)": address})

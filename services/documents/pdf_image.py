@@ -15,7 +15,7 @@ from services.files.operations import write_atomic
 MOST_PIXELS = 4_000_000
 """Of one image; a page can claim to be a kilometre wide."""
 
-_last: tuple[tuple[Path, str | None], PdfiumFile] | None = None
+_last: tuple[tuple[Path, int, str | None], PdfiumFile] | None = None
 """The file that was rendered last: page after page is asked for, and opening takes longest."""
 
 
@@ -66,7 +66,10 @@ def write_page(path: Path, number: int, target: Path, width: int, password: str 
 
 def _opened(path: Path, password: str | None) -> PdfiumFile:
     global _last
-    key = (path, password)
+    try:
+        key = (path, path.stat().st_mtime_ns, password)
+    except OSError as error:
+        raise UnreadableDocument("The file is not kept any more.") from error
     if _last is not None and _last[0] == key:
         return _last[1]
     _forget()

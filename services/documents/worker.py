@@ -104,14 +104,51 @@ def tables(request: Event) -> Iterator[Event]:
         yield {"event": "tables", "number": number, "tables": found}
 
 
-OPERATIONS = {"count": count, "read": read, "render": render, "ocr": ocr, "tables": tables}
+def pages(request: Event) -> Iterator[Event]:
+    """Write the pages `numbers` as a PDF to `target`."""
+    from services.documents.pdf_edit import take_pages
+
+    take_pages(_source(request), request["numbers"], Path(request["target"]))
+    yield from ()
+
+
+def merge(request: Event) -> Iterator[Event]:
+    """Write all `sources` as one PDF to `target`."""
+    from services.documents.pdf_edit import merge as merge_files
+
+    merge_files([_source(source) for source in request["sources"]], Path(request["target"]))
+    yield from ()
+
+
+def searchable(request: Event) -> Iterator[Event]:
+    """Write the file with the text that OCR read, from its result's JSON, to `target`."""
+    from services.documents.document import Document
+    from services.documents.pdf_edit import make_searchable
+    from services.files.operations import open_to_read
+
+    with open_to_read(Path(request["result"])) as handle:
+        document = Document.from_dict(json.load(handle))
+    make_searchable(_source(request), document, Path(request["target"]))
+    yield from ()
+
+
+OPERATIONS = {
+    "count": count,
+    "read": read,
+    "render": render,
+    "ocr": ocr,
+    "tables": tables,
+    "pages": pages,
+    "merge": merge,
+    "searchable": searchable,
+}
 
 
 def main() -> None:
     """Serve requests until standard input ends, whatever is being done then."""
     answers = sys.stdout
     sys.stdout = sys.stderr  # nothing that a library prints may mix with the answers
-    logging.basicConfig(level=logging.ERROR)
+    logging.basicConfig(level=logging.CRITICAL)  # what damage makes libraries say
     sandbox.enter(int(sys.argv[1]), may_start_programs=sys.argv[2] == "1")
     requests: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
@@ -140,8 +177,12 @@ def _listen(requests: queue.Queue[str]) -> None:
     os._exit(0)
 
 
+def _source(request: Event) -> tuple[Path, str, str | None]:
+    return Path(request["path"]), request["name"], request.get("password")
+
+
 def _open(kind: Any, request: Event) -> Any:
-    return kind(Path(request["path"]), request["name"], request.get("password"))
+    return kind(*_source(request))
 
 
 if __name__ == "__main__":
