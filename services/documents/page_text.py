@@ -103,20 +103,44 @@ class PageTexts:
             best.error = best.error or f"This page cannot be read: {_LIMIT}"
         scan = _is_scan(best, content)
         marks = Marks(self._pdf, number)
+        text, boxes = self._with_entries(number, best, marks.entries)
         page = Page(
             number,
-            best.text,
+            text,
             error=None if best.error is None or scan else best.error,
             reader=best.reader,
             label=self._labels[number - 1] if number <= len(self._labels) else None,
             width=round(best.size[0], 1),
             height=round(best.size[1], 1),
-            boxes=best.boxes or [],
+            boxes=boxes,
             links=marks.links,
             annotations=marks.notes,
             images=content.images if content else 0,
         )
         return ReadPage(page, scan, content is not None and content.ruled, marks.actions)
+
+    def _with_entries(
+        self, number: int, best: _Attempt, entries: list[tuple[str, float]]
+    ) -> tuple[str, list[list[float] | None]]:
+        """Return text and boxes with what is filled into a form, on the line beside its field.
+
+        No reader counts that as text of the page.
+        """
+        boxes = list(best.boxes or [])
+        lines = best.text.split("\n") if best.text else []
+        page = self._pdf.attempt(lambda: self._pdf.page(number)) if entries else None
+        for value, middle in entries:
+            beside = None
+            if page is not None and not page.rotation:
+                height = float(page.cropbox.top) - middle
+                near = (n for n, box in enumerate(boxes) if box and box[1] <= height <= box[3])
+                beside = next(near, None)
+            if beside is None:
+                lines.append(value)
+                boxes += [None] * bool(boxes)
+            else:
+                lines[beside] += f" {value}"
+        return "\n".join(lines), boxes
 
     def _with_pypdf(self, number: int) -> _Attempt:
         try:

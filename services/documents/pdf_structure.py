@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pypdf.generic import ArrayObject, DictionaryObject
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject
 
 from services.documents.document import Link
 from services.documents.pdf_file import PdfFile
@@ -65,12 +65,15 @@ class Marks:
     Attributes:
         links: Where its links lead.
         notes: What people wrote into notes and markings.
+        entries: What is filled into the fields of a form, and how high the middle of the field is,
+            in points from the origin of the page.
         actions: What could act, in words.
     """
 
     def __init__(self, pdf: PdfFile, number: int) -> None:
         self.links: list[Link] = []
         self.notes: list[str] = []
+        self.entries: list[tuple[str, float]] = []
         self.actions: set[str] = set()
         self._pdf = pdf
         page = pdf.attempt(lambda: pdf.page(number))
@@ -90,6 +93,11 @@ class Marks:
         _actions(annotation.get("/AA"), self.actions)
         if kind == "/Link":
             self._link(annotation)
+        elif kind == "/Widget":
+            value = annotation.get("/V") or _dictionary(annotation.get("/Parent")).get("/V")
+            if isinstance(value, str) and not isinstance(value, NameObject) and value.strip():
+                edges = [float(edge) for edge in annotation["/Rect"]]
+                self.entries.append((clean(value), (edges[1] + edges[3]) / 2))
         elif kind in ("/RichMedia", "/Screen", "/Movie", "/3D"):
             self.actions.add(_ACTIONS["/RichMedia"])
         elif kind != "/Popup" and (written := annotation.get("/Contents")):

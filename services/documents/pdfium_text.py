@@ -71,9 +71,12 @@ class PdfiumFile:
         page = self._document[number - 1]
         try:
             width, height = page.get_size()
+            shown = _Shown(page)
+            if shown.rotation:
+                page.set_rotation(0)  # or PDFium puts the lines of a turned page out of order
             text_page = page.get_textpage()
             try:
-                lines = _lines(text_page, _Shown(page))
+                lines = _lines(text_page, shown)
             finally:
                 text_page.close()
             content = _content(page)
