@@ -60,7 +60,7 @@ for f in files:
     "pdfminer": """
 from pdfminer.high_level import extract_text
 from pypdf import PdfReader
-for f in files[:1]:
+for f in files[-1:]:
     extract_text(f); pages += len(PdfReader(f).pages)
 """,
     "PyMuPDF": """
@@ -73,11 +73,11 @@ for f in files:
 from markitdown import MarkItDown
 from pypdf import PdfReader
 m = MarkItDown()
-for f in files[:1]:
+for f in files[-1:]:
     m.convert(f); pages += len(PdfReader(f).pages)
 """,
 }
-"""What takes out the text, by library; the slow ones get the first file only."""
+"""What takes out the text, by library; the slow ones get the smallest file only."""
 
 
 def peer(python: str, name: str, files: list[str]) -> dict[str, float] | None:
@@ -91,22 +91,21 @@ def peer(python: str, name: str, files: list[str]) -> dict[str, float] | None:
     return values
 
 
-def ours(reader: str, files: list[Path]) -> dict[str, float]:
+def ours(reader: str, files: list[Path], root: Path) -> dict[str, float]:
     """Send the files through a Runtime; return the time from the submission to the last result."""
-    with tempfile.TemporaryDirectory() as root:
-        settings = Settings(data_dir=Path(root), engine="whisper", document_workers=WORKERS)
-        with Runtime(settings) as runtime:
-            warm = runtime.submit([files[0]] * WORKERS, options=Options(reader=reader))
-            runtime.wait(warm.id, timeout=600)
-            begun = time.perf_counter()
-            batch = runtime.submit(files, options=Options(reader=reader))
-            runtime.wait(batch.id, timeout=3600)
-            took = time.perf_counter() - begun
-            jobs = runtime.jobs(batch.id)
-            assert all(job.state is State.DONE for job in jobs), [job.error for job in jobs]
-            children = psutil.Process().children()
-            peak = max(child.memory_info().rss for child in children) / 2**20
-        return {"pages": sum(job.length or 0 for job in jobs), "seconds": took, "mb": peak}
+    settings = Settings(data_dir=root / reader, engine="whisper", document_workers=WORKERS)
+    with Runtime(settings) as runtime:
+        warm = runtime.submit([files[0]] * WORKERS, options=Options(reader=reader))
+        runtime.wait(warm.id, timeout=600)
+        begun = time.perf_counter()
+        batch = runtime.submit(files, options=Options(reader=reader))
+        runtime.wait(batch.id, timeout=3600)
+        took = time.perf_counter() - begun
+        jobs = runtime.jobs(batch.id)
+        assert all(job.state is State.DONE for job in jobs), [job.error for job in jobs]
+        children = psutil.Process().children()
+        peak = max(child.memory_info().rss for child in children) / 2**20
+    return {"pages": sum(job.length or 0 for job in jobs), "seconds": took, "mb": peak}
 
 
 def long_document(files: list[Path], target: Path) -> None:
@@ -144,31 +143,39 @@ def cost_per_page(reader: str, path: Path) -> tuple[list[float], float, float]:
 def main() -> None:
     """Run everything and print the tables."""
     logging.disable(logging.CRITICAL)
-    files = sorted(Path(sys.argv[1]).glob("*.pdf"), key=lambda path: path.stat().st_size)
+    files = sorted(Path(sys.argv[1]).glob("*.pdf"), key=lambda path: -path.stat().st_size)
     python = sys.argv[2] if len(sys.argv) > 2 else sys.executable
-    names = [str(path) for path in files]
-    rows: dict[str, dict[str, float] | None] = {}
-    for name in PEERS:
-        here = name in ("pypdf", "pdfium", "pdfminer")
-        rows[f"{name}, one process"] = peer(sys.executable if here else python, name, names)
-    for reader in ("pypdf", "auto"):
-        rows[f"ours, `{reader}`, {WORKERS} workers, to saved results"] = ours(reader, files)
-    bare = rows["pypdf, one process"]
-    assert bare is not None
-    base = bare["pages"] / bare["seconds"]
-    print(f"{bare['pages']:.0f} pages in {len(files)} files on {os.cpu_count()} cores\n")
-    print("| | pages/s | against bare pypdf | peak of a process, MB |\n|---|---|---|---|")
-    for name, row in rows.items():
-        if row is not None:
-            speed = row["pages"] / row["seconds"]
-            print(f"| {name} | {speed:.0f} | {speed / base:.2f} | {row['mb']:.0f} |")
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root:  # one: a Runtime moves the temporary files
+        compare(files, python, Path(root))
         path = Path(root) / "long.pdf"
         long_document(files, path)
         print(f"\nOne document of {LONG:,} pages, `auto`: ms a page in each thousand pages:")
         costs, before, after = cost_per_page("auto", path)
         print(", ".join(f"{cost:.2f}" for cost in costs))
         print(f"memory of the reading server: {before:.0f} MB before, {after:.0f} MB after")
+
+
+def compare(files: list[Path], python: str, root: Path) -> None:
+    """Print the table of ours and its peers."""
+    rows: list[tuple[str, dict[str, float] | None]] = []
+    names = [str(path) for path in files]
+    for name in PEERS:
+        here = name in ("pypdf", "pdfium", "pdfminer")
+        found = peer(sys.executable if here else python, name, names)
+        rows.append((f"{name}, one process", found))
+    for reader in ("pypdf", "auto"):
+        found = ours(reader, files, root)
+        rows.append((f"ours, `{reader}`, {WORKERS} workers, to saved results", found))
+    bare = rows[0][1]
+    assert bare is not None
+    base = bare["pages"] / bare["seconds"]
+    print(f"{bare['pages']:.0f} pages in {len(files)} files on {os.cpu_count()} cores\n")
+    print("| | pages/s | against bare pypdf | peak of a process, MB |\n|---|---|---|---|")
+    for name, row in rows:
+        if row is not None:
+            speed = row["pages"] / row["seconds"]
+            print(f"| {name} | {speed:.0f} | {speed / base:.2f} | {row['mb']:.0f} |")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
