@@ -9,15 +9,15 @@ import streamlit as st
 from services.jobs.models import Options
 
 READERS = {
-    "auto": "PDFium, then pypdf where it fails",
+    "auto": "PDFium, else pypdf",
     "pypdf": "pypdf only",
     "pdfium": "PDFium only",
 }
 OCR = {
-    "auto": "OCR: Tesseract if installed, else RapidOCR",
-    "tesseract": "OCR by Tesseract",
-    "rapidocr": "OCR by RapidOCR",
-    "off": "Leave them without text",
+    "auto": "Tesseract, else RapidOCR",
+    "tesseract": "Tesseract only",
+    "rapidocr": "RapidOCR only",
+    "off": "Leave without text",
 }
 
 
@@ -32,7 +32,7 @@ def choose(options: Options, default: Options, key: str) -> Options:
             key=f"{key}-reader",
         )
         ocr = st.selectbox(
-            "Scanned pages",
+            "OCR of scanned pages",
             list(OCR),
             index=list(OCR).index(default.ocr),
             format_func=lambda name: OCR[name],

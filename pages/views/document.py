@@ -12,6 +12,7 @@ import streamlit as st
 from pages import components, context
 from services.documents.document import Document, Page
 from services.documents.find import Hit, find, spans
+from services.documents.flow import line_breaks
 from services.documents.ranges import parse_pages
 from services.errors import ScriptoriumError
 from services.jobs.models import Job
@@ -188,7 +189,9 @@ def _text(page: Page, query: str) -> None:
         shown = [_marked(line, query) for line in lines]
         for at in [*range(page.header), *range(len(lines) - page.footer, len(lines))]:
             shown[at] = f'<span class="furniture">{shown[at]}</span>'
-        st.html(f'<div class="page-text" dir="auto">{chr(10).join(shown)}</div>')
+        breaks = line_breaks(page)
+        text = "".join(line + end for line, end in zip(shown, breaks, strict=True))
+        st.html(f'<div class="page-text" dir="auto">{text}</div>')
     elif not page.error:
         st.caption("There is no text on this page.")
     if page.source == "ocr":

@@ -30,8 +30,13 @@ def find(document: Document, query: str, limit: int) -> list[Hit]:
     for page in document.pages:
         for found in pattern.finditer(page.text):
             start, end = found.span()
-            before, after = page.text[max(0, start - _AROUND) : start], page.text[end:]
-            hits.append(Hit(page.number, _flat(before), _flat(found[0]), _flat(after[:_AROUND])))
+            before = _flat(page.text[max(0, start - _AROUND) : start])
+            after = _flat(page.text[end : end + _AROUND])
+            if start > _AROUND:
+                before = before.partition(" ")[2]  # no half of a word
+            if end + _AROUND < len(page.text):
+                after = after.rpartition(" ")[0]
+            hits.append(Hit(page.number, before, _flat(found[0]), after))
             if len(hits) == limit:
                 return hits
     return hits

@@ -65,10 +65,12 @@ class PdfFile:
             log.info("%s cannot be opened", path, exc_info=True)
             self.note_limit(error)
             if self.limited or not self._repair(password):
-                raise UnreadableDocument(
+                self.count = 0
+                raise DamagedDocument(
+                    self,
                     f"“{name}” is damaged or not a PDF and cannot be read "
                     f"({type(error).__name__}). Open it in a PDF viewer; if it shows there, "
-                    "print it to a new PDF and upload that."
+                    "print it to a new PDF and upload that.",
                 ) from error
         if self.count == 0 and not self._repair(password):
             raise UnreadableDocument(f"“{name}” has no pages. Check the file in a PDF viewer.")
@@ -194,3 +196,28 @@ class PdfFile:
             self.note_limit(error)
             return False
         return self.count > 0
+
+
+class DamagedDocument(UnreadableDocument):
+    """A PDF that neither pypdf nor pikepdf can open; PDFium may."""
+
+    def __init__(self, pdf: PdfFile, message: str) -> None:
+        super().__init__(message)
+        self.pdf = pdf
+
+
+class UnparsedPdf(PdfFile):
+    """A file that pypdf cannot open and PDFium can: its text is all that there is to know."""
+
+    def __init__(self, damaged: PdfFile, count: int) -> None:
+        self.name, self.content, self.count = damaged.name, damaged.content, count
+        self.encrypted = self.locked = self.limited = False
+        self.repaired = True
+
+    def attempt(self, read: Callable[[], T]) -> T | None:
+        """Return None: pypdf reads nothing of it."""
+        return None
+
+    def page(self, number: int) -> PageObject:
+        """Raise UnreadableDocument: pypdf has no pages of it."""
+        raise UnreadableDocument("pypdf cannot open the file")

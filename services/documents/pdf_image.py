@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from services.documents.pdf_file import PdfFile
+from services.documents.pdf_file import DamagedDocument, PdfFile
 from services.documents.pdfium_text import PdfiumFile
 from services.errors import UnreadableDocument
 from services.files.operations import write_atomic
@@ -73,7 +73,10 @@ def _opened(path: Path, password: str | None) -> PdfiumFile:
     if _last is not None and _last[0] == key:
         return _last[1]
     _forget()
-    pdf = PdfFile(path, path.name, password)
+    try:
+        pdf = PdfFile(path, path.name, password)
+    except DamagedDocument as error:
+        pdf = error.pdf  # PDFium may open it all the same
     if pdf.limited:
         raise UnreadableDocument("This file goes beyond the limits within which it is safe.")
     try:

@@ -33,7 +33,7 @@ def attachments(pdf: PdfFile) -> list[str]:
 
 def form_fields(pdf: PdfFile) -> dict[str, str]:
     """Return the values of form fields, by name; those that are not filled in are empty."""
-    found = pdf.attempt(pdf.reader.get_fields) or {}
+    found = pdf.attempt(lambda: pdf.reader.get_fields()) or {}
     values: dict[str, str] = {}
     for name, field in list(found.items())[:_MOST]:
         value = pdf.attempt(lambda field=field: field.value)  # type: ignore[misc]

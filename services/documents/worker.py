@@ -15,19 +15,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.documents import sandbox
 from services.errors import ScriptoriumError, UnreadableDocument
+
+if TYPE_CHECKING:
+    from services.documents.pdf_file import PdfFile
 
 Event = dict[str, Any]
 
 
 def count(request: Event) -> Iterator[Event]:
     """Answer the number of pages."""
-    from services.documents.pdf_file import PdfFile
-
-    yield {"event": "opened", "count": _open(PdfFile, request).count}
+    yield {"event": "opened", "count": _open(request).count}
 
 
 def read(request: Event) -> Iterator[Event]:
@@ -35,9 +36,8 @@ def read(request: Event) -> Iterator[Event]:
     from services.documents import pdf_structure as structure
     from services.documents.document import page_dict
     from services.documents.page_text import PageTexts
-    from services.documents.pdf_file import PdfFile
 
-    pdf = _open(PdfFile, request)
+    pdf = _open(request)
     yield {
         "event": "opened",
         "count": pdf.count,
@@ -96,10 +96,9 @@ def ocr(request: Event) -> Iterator[Event]:
 
 def tables(request: Event) -> Iterator[Event]:
     """Answer the tables on each of the pages `numbers`."""
-    from services.documents.pdf_file import PdfFile
     from services.documents.tables import tables as find_tables
 
-    pdf = _open(PdfFile, request)
+    pdf = _open(request)
     for number, found in find_tables(pdf.content, request.get("password"), request["numbers"]):
         yield {"event": "tables", "number": number, "tables": found}
 
@@ -166,8 +165,13 @@ def main() -> None:
         except MemoryError:
             os._exit(1)  # the process may be in any state: end it, the parent starts another
         except Exception as error:
-            kind = type(error) if isinstance(error, ScriptoriumError) else UnreadableDocument
-            answer({"event": "error", "type": kind.__name__, "message": str(error)})
+            answer({"event": "error", "type": _kind(error), "message": str(error)})
+
+
+def _kind(error: Exception) -> str:
+    """Return the name of the error of `services.errors` that tells the parent about `error`."""
+    known = (kind for kind in type(error).__mro__ if kind.__module__ == ScriptoriumError.__module__)
+    return next((kind.__name__ for kind in known), UnreadableDocument.__name__)
 
 
 def _listen(requests: queue.Queue[str]) -> None:
@@ -181,8 +185,25 @@ def _source(request: Event) -> tuple[Path, str, str | None]:
     return Path(request["path"]), request["name"], request.get("password")
 
 
-def _open(kind: Any, request: Event) -> Any:
-    return kind(*_source(request))
+def _open(request: Event) -> PdfFile:
+    """Open the file with pypdf, or where that cannot, with PDFium alone, unless it must not."""
+    from services.documents.pdf_file import DamagedDocument, PdfFile, UnparsedPdf
+    from services.documents.pdfium_text import PdfiumFile
+
+    try:
+        return PdfFile(*_source(request))
+    except DamagedDocument as error:
+        if error.pdf.limited or "pdfium" not in request.get("readers", ("pdfium",)):
+            raise
+        try:
+            opened = PdfiumFile(error.pdf.content, request.get("password"))
+        except RuntimeError:
+            raise error from None
+        count = opened.count
+        opened.close()
+        if not count:
+            raise
+        return UnparsedPdf(error.pdf, count)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import psutil
 import pytest
 
+from benchmarks.malformed import malformed
 from services.documents.process import DocumentProcess
 from services.documents.reader import How, read_document
 from services.errors import PasswordNeeded, UnreadableDocument
@@ -132,6 +133,17 @@ def test_a_damaged_file_is_repaired(process, tmp_path):
     document = read_document(process, tmp_path / "a.pdf", "a.pdf", go_on)
     assert document.pages[0].text.strip() == "still here"
     assert "damage, repaired before reading" in document.findings
+
+
+def test_what_pypdf_cannot_open_is_read_by_pdfium(process, tmp_path):
+    content = next(content for name, content in malformed() if name == "rewritten sizes 3 0")
+    (tmp_path / "a.pdf").write_bytes(content)
+    with pytest.raises(UnreadableDocument):
+        read_document(process, tmp_path / "a.pdf", "a.pdf", go_on, How("pypdf"))
+    document = read_document(process, tmp_path / "a.pdf", "a.pdf", go_on)
+    assert document.pages[0].text.startswith("Line 0 of page 1")
+    assert document.pages[0].reader == "pdfium"
+    assert document.metadata == {} and document.outline == [] and document.fields == {}
 
 
 def test_a_password_opens_a_file_and_another_one_does_not(process, tmp_path):
