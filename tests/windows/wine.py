@@ -40,6 +40,7 @@ PACKAGES = (
     "alembic",
     "colorama",  # pytest needs it on Windows, and pip asks what Linux needs
     "filelock",
+    "pikepdf",
     "platformdirs",
     "psutil",
     "pydantic-settings",

@@ -15,7 +15,7 @@ from services.documents.document import Document
 from services.documents.pdf_file import PdfFile
 from services.documents.process import DocumentProcess
 from services.documents.reader import read_document
-from services.errors import FileAccessError, UnreadableDocument
+from services.errors import FileAccessError, UnreadableDocument, WorkerDied
 from services.files import operations
 from services.files.janitor import LONGEST_PAUSE, Janitor
 from services.files.workspace import Workspace
@@ -134,3 +134,14 @@ def test_a_pdf_that_is_being_read_stays_and_goes_afterwards(
     result = results.load(job.id)
     assert isinstance(result, Document)
     assert result.pages[0].text == "one"
+
+
+def test_a_worker_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    """By the parent, which watches on every platform, or by its job object before that."""
+    path = write_pdf(tmp_path / NAME, ["word " * 20] * 400)
+    greedy = DocumentProcess(memory_mb=24, page_timeout=60.0)
+    try:
+        with pytest.raises(WorkerDied):
+            list(greedy.call("read", path=str(path), name=NAME, first=1, readers=["pypdf"]))
+    finally:
+        greedy.close()
