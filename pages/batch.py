@@ -160,5 +160,9 @@ with st.container():
         if not ended:
             components.news([], key="ask", ask=True)
     if counts.get(State.DONE):
-        context.download_links({"Everything (ZIP)": f"/files/batches/{batch.id}.zip"})
+        links = {"Everything (ZIP)": f"/files/batches/{batch.id}.zip"}
+        work = runtime.work(batch.id)
+        if sum(w.kind is Kind.DOCUMENT and w.state is State.DONE for w in work) > 1:
+            links["Documents in one PDF"] = f"/files/batches/{batch.id}.pdf"
+        context.download_links(links)
 st.fragment(live, run_every=None if ended else REFRESH)(batch.id, batch.discarded)

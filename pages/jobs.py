@@ -90,6 +90,8 @@ def _row(
         actions.append(("front", "To the front"))
     if not job.state.over:
         actions.append(("cancel", "Cancel"))
+    elif job.error_kind == "password" and not discarded:
+        actions.append(("open", "Enter password"))
     elif job.state.fell_short and job.kind is not Kind.UNKNOWN and not discarded:
         actions.append(("retry", "Try again"))
     made_by = " ".join(part for part in (job.engine, job.model) if part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages import reading
 from services.audio.checkpoints import DIGITS
 from services.jobs.models import Options
 from services.runtime import Runtime
@@ -20,7 +21,8 @@ def choose(runtime: Runtime, key: str) -> Options:
         "Whisper: " + (runtime.settings.whisper_model or "tiny.en (offline)"): Options("whisper"),
         "Spoken digits, for tests (NeMo)": Options("nemo", DIGITS),
     }
-    return engines[st.selectbox("Speech engine", list(engines), key=f"{key}-engine")]
+    chosen = engines[st.selectbox("Speech engine", list(engines), key=f"{key}-engine")]
+    return reading.choose(chosen, default, key)
 
 
 def again(runtime: Runtime, key: str) -> tuple[bool, Options | None]:

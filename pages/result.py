@@ -2,70 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from datetime import datetime
 
 import streamlit as st
 
 from pages import context, rerun
+from pages.views import document as document_view
 from pages.views import exporting, transcript
 from services import exports
 from services.audio.transcript import Transcript
-from services.documents.document import Document
-from services.jobs.models import Event, Job
+from services.jobs.models import Event
 
 runtime = context.runtime()
-
-
-def show_document(job: Job, document: Document) -> None:
-    """Show a page's image beside its text, with the outline and what the file says of itself."""
-    count = len(document.pages)
-    about(document)
-    number = 1
-    if count > 1:
-        number = st.pagination(count, key="page", bind="query-params")
-    page = document.pages[number - 1]
-    left, right = st.columns(2, gap="medium")
-    left.html(
-        f'<img class="page-image" src="/files/{job.id}/pages/{number}.png" '
-        f'alt="Page {number}" loading="lazy">'
-    )
-    with right:
-        if page.error:
-            st.warning(page.error, icon=":material/error:")
-        elif page.text.strip():
-            st.html(f'<div class="page-text" dir="auto">{html.escape(page.text)}</div>')
-        else:
-            st.caption("There is no text on this page.")
-
-
-def about(document: Document) -> None:
-    """Show the table of contents, which leads to its pages, and the metadata."""
-    targets = [entry for entry in document.outline if entry.page]
-    if targets:
-
-        def jump() -> None:
-            if st.session_state.section is not None:
-                st.session_state.page = st.session_state.section.page
-                st.session_state.section = None
-
-        st.selectbox(
-            "Contents",
-            targets,
-            index=None,
-            format_func=lambda entry: f"{'— ' * (entry.level - 1)}{entry.title} · {entry.page}",
-            placeholder="Jump to a section",
-            key="section",
-            on_change=jump,
-            label_visibility="collapsed",
-        )
-    if document.metadata:
-        with st.expander("About this document", icon=":material/info:"):
-            st.table(
-                {name.replace("_", " ").capitalize(): v for name, v in document.metadata.items()},
-                border="horizontal",
-                hide_header=True,
-            )
 
 
 def show_progress(job_id: str) -> None:
@@ -113,7 +61,10 @@ st.title(job.name)
 if result is None:
     st.caption(f"{context.size(job.size)} · {job.state}")
     if job.error:
-        st.error(job.error, icon=":material/error:")
+        locked = job.error_kind == "password"
+        st.error(job.error, icon=":material/lock:" if locked else ":material/error:")
+        if locked:
+            document_view.ask_password(runtime, job)
     if not job.state.over:
         st.fragment(show_progress, run_every="1.5s")(job.id)
     else:
@@ -149,10 +100,10 @@ for note in result.notes:
 if isinstance(result, Transcript):
     transcript.show(job, result)
 else:
-    show_document(job, result)
+    document_view.show(runtime, job, result)
 st.space("small")
 with st.container(horizontal=True, vertical_alignment="center"):
-    if isinstance(result, Document):
+    if not isinstance(result, Transcript):
         formats = exports.formats(result)
         context.download_links({f.upper(): f"/files/{job.id}/result.{f}" for f in formats})
     if job.state.over:

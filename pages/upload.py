@@ -126,6 +126,7 @@ if uploads:
                         str(upload.found.kind),
                         context.length(upload.found.kind, upload.found.length),
                         context.size(upload.file.size),
+                        "needs its password after the start" if upload.found.locked else "",
                     )
                     if part
                 ),

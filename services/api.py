@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import PurePath
 from urllib.parse import quote
 
 from starlette.background import BackgroundTask
@@ -82,7 +83,35 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
             background=BackgroundTask(operations.discard, target),
         )
 
+    async def made_pdf(request: Request) -> Response:
+        """Serve a PDF made of a document or a batch: some pages, with text over scans, merged."""
+        what = request.path_params
+        documents = runtime.documents
+        try:
+            if "batch_id" in what:
+                name = f"Scriptorium {what['batch_id'][:8]}"
+                jobs = await run_in_threadpool(runtime.jobs, what["batch_id"])
+                path = await run_in_threadpool(documents.merged, jobs)
+            else:
+                job = await run_in_threadpool(runtime.job, what["job_id"])
+                name = PurePath(job.name).stem if job else ""
+                if pages := request.query_params.get("pages"):
+                    name += f" {pages}"
+                    path = await run_in_threadpool(documents.pages, job, pages)
+                else:
+                    path = await run_in_threadpool(documents.searchable, job)
+        except ScriptoriumError as error:
+            raise HTTPException(404, str(error)) from error
+        return FileResponse(
+            path,
+            media_type="application/pdf",
+            headers=_attachment(exports.file_name(f"{name}.pdf", "pdf")),
+            background=BackgroundTask(operations.discard, path),
+        )
+
     return [
+        Route("/files/batches/{batch_id}.pdf", made_pdf),
+        Route("/files/{job_id}/document.pdf", made_pdf),
         Route("/files/{job_id}/original", original),
         Route("/files/{job_id}/pages/{number:int}.png", page_image),
         Route("/files/{job_id}/result.{format}", export),

@@ -69,6 +69,13 @@ class WorkerDied(TransientError):
     """A worker process ended, or had to be ended, in the middle of its work."""
 
 
+def kind_of(error: BaseException) -> str:
+    """Return what a job that raised `error` waits for: `transient`, `password` or `permanent`."""
+    if is_transient(error):
+        return "transient"
+    return "password" if isinstance(error, PasswordNeeded) else "permanent"
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the job that raised `error` may succeed if it is simply run again."""
     return isinstance(error, (TransientError, MemoryError, TimeoutError))

@@ -11,6 +11,7 @@ from services.audio.exports import FORMATS as TRANSCRIPT_FORMATS
 from services.audio.exports import Style
 from services.audio.transcript import Transcript
 from services.documents.exports import FORMATS as DOCUMENT_FORMATS
+from services.documents.exports import formats as document_formats
 from services.files.names import clean_name
 from services.jobs.models import Kind
 from services.jobs.results import Result
@@ -28,7 +29,9 @@ MIME = {
 
 def formats(result: Result) -> list[str]:
     """Return the formats that a result can be written in."""
-    return list(TRANSCRIPT_FORMATS if isinstance(result, Transcript) else DOCUMENT_FORMATS)
+    if isinstance(result, Transcript):
+        return list(TRANSCRIPT_FORMATS)
+    return document_formats(result)
 
 
 def formats_of(kinds: Collection[Kind]) -> list[str]:

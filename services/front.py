@@ -56,7 +56,14 @@ class Front(View):
 
     def default_options(self) -> Options:
         """Return what a batch carries when nothing else is chosen."""
-        return Options(engine=self.settings.engine, nemo_input=self.settings.nemo_input)
+        settings = self.settings
+        return Options(
+            engine=settings.engine,
+            nemo_input=settings.nemo_input,
+            reader=settings.document_reader,
+            ocr=settings.ocr,
+            ocr_languages=settings.ocr_languages,
+        )
 
     def submit(
         self,
@@ -125,6 +132,23 @@ class Front(View):
         """Let jobs begin again."""
         self._store.resume()
         self._wake()
+
+    def unlock(self, job_id: str, password: str) -> int:
+        """Try a document that needs a password again, with this one; return 1, or 0 if it cannot.
+
+        The password stays in the memory of this process and nowhere else.
+
+        Raises:
+            PasswordNeeded: it is not the right one.
+            ScriptoriumError: the document cannot be opened.
+        """
+        job = self._store.job(job_id)
+        original = self._results.original(job) if job else None
+        if job is None or original is None or job.kind is not Kind.DOCUMENT:
+            return 0
+        self._inspector.unlock(original, job.name, password)
+        self._passwords.put(job_id, password)
+        return 1 if job.state is State.DONE else self.retry_job(job_id)
 
     def cancel(self, job_id: str) -> int:
         """Cancel a queued or running job; return 1, or 0 if it had ended."""

@@ -107,7 +107,7 @@ class Runtime(Front):
         self._notifier = Notifier(settings, self._store)
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
         self._lanes = [self._lane("audio", AudioWorker(settings, self._host))] + [
-            self._lane(f"documents-{number}", DocumentWorker(settings))
+            self._lane(f"documents-{number}", DocumentWorker(settings, self._passwords))
             for number in range(1, settings.document_workers + 1)
         ]
         self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)

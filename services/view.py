@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
@@ -12,10 +11,10 @@ from typing import Any
 from services import exports
 from services.audio.exports import Style
 from services.config import Settings
-from services.documents.process import DocumentProcess
-from services.errors import ScriptoriumError
+from services.documents.passwords import Passwords
 from services.files import operations
 from services.files.retry import set_retry_waits
+from services.jobs.document_files import DocumentFiles
 from services.jobs.endings import Ending
 from services.jobs.estimate import Estimate, estimate
 from services.jobs.models import (
@@ -33,8 +32,6 @@ from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
 from services.jobs.transcripts import Transcripts
 
-PAGE_IMAGE_WIDTH = 1200
-
 
 class View:
     """Shows the store and the results; any number of processes may look at the same data."""
@@ -50,12 +47,12 @@ class View:
         )
         self._results = Results(settings.results_dir)
         self._transcripts = Transcripts(self._results)
-        self._renderer = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
-        self._render_lock = threading.Lock()
+        self._passwords = Passwords()
+        self.documents = DocumentFiles(settings, self._results, self._passwords)
 
     def close(self) -> None:
         """End the processes and close the store."""
-        self._renderer.close()
+        self.documents.close()
         self._store.close()
 
     # --- seeing what happens ------------------------------------------------------------
@@ -224,17 +221,7 @@ class View:
         Raises:
             ScriptoriumError: there is no such page, or it cannot be shown.
         """
-        job = self._store.job(job_id)
-        original = self._results.original(job) if job else None
-        if job is None or original is None or job.kind is not Kind.DOCUMENT:
-            raise ScriptoriumError("There is no such page.")
-        target = self._results.page_image(job_id, number)
-        with self._render_lock:
-            if not target.is_file():
-                request = {"path": str(original), "number": number, "target": str(target)}
-                for _ in self._renderer.call("render", width=PAGE_IMAGE_WIDTH, **request):
-                    pass
-        return target
+        return self.documents.image(self._store.job(job_id), number)
 
     def _corrected(self, job: Job) -> Result:
         if job.kind is Kind.AUDIO:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import wave
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+import pypdfium2 as pdfium
+from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
 DATA = Path(__file__).parent / "data"
@@ -17,6 +22,14 @@ PROMPTS: dict[str, str] = json.loads((DATA / "prompts.json").read_text())
 """What is said in each recording in tests/data."""
 
 PCM = {"pcm_s16le": "s16", "pcm_s24le": "s32", "pcm_f32le": "flt", "pcm_s16be": "s16"}
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
 
 
 def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0, level: float = 0.5) -> Any:
@@ -120,6 +133,22 @@ def write_pdf(
     return path
 
 
+def write_scan(path: Path, source: Path, degrees: float = 0, noise: float = 0) -> Path:
+    """Write the pages of a PDF as a scanner does: as images, askew by `degrees`, with noise."""
+    random = np.random.default_rng(0)
+    images = []
+    with pdfium.PdfDocument(source) as document:
+        for page in document:
+            image = page.render(scale=200 / 72).to_pil().convert("L")
+            turned = image.rotate(
+                degrees, Image.Resampling.BICUBIC, degrees % 90 == 0, fillcolor=255
+            )
+            pixels = np.asarray(turned) + random.normal(0, noise, (turned.height, turned.width))
+            images.append(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+    images[0].save(path, save_all=True, append_images=images[1:], resolution=200)
+    return path
+
+
 def write_slow_pdf(path: Path, slow: int, pages: int, lines: int = 60_000) -> Path:
     """Write a PDF whose page number `slow` takes its reader many seconds."""
     return write_pdf(
@@ -145,6 +174,21 @@ def pdf_with_bad_page() -> bytes:
         _stream("BT /F 12 Tf 20 200 Td (first page) Tj ET"),
         _stream("BT /F 12 Tf 20 200 Td (third page) Tj ET"),
         _stream("BT /F 12 Tf (second page) Tj ET", "/Filter /NobodyKnows"),
+    )
+
+
+def pdf_with_bomb() -> bytes:
+    """Return a PDF of two pages; the second one's content inflates to 400 MB."""
+    font = "<< /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
+    page = f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Resources {font} /Contents %s >>"
+    packed = zlib.compress(b" " * 400_000_000, 9).decode("latin-1")
+    return raw_pdf(
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
+        page % "5 0 R",
+        page % "6 0 R",
+        _stream("BT /F 12 Tf 20 200 Td (before) Tj ET"),
+        _stream(packed, "/Filter /FlateDecode"),
     )
 
 

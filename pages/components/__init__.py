@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import streamlit as st
@@ -25,7 +25,17 @@ _READER = ("tools", "wave", "passages", "search", "edits", "reader")
 
 _rows = _register("rows", "rows.css", ["rows.js"])
 _news = _register("news", "news.css", ["news.js"])
+_jumps = _register("jumps", "jumps.css", ["jumps.js"])
 _reader = _register("reader", "reader/reader.css", [f"reader/{part}.js" for part in _READER])
+
+
+class Jump(NamedTuple):
+    """A place in a document: its title in parts, every second one marked, and its page."""
+
+    parts: list[str]
+    page: int
+    label: str
+    level: int = 1
 
 
 def row(
@@ -106,6 +116,20 @@ def news(items: list[dict[str, str]], key: str, ask: bool = False) -> None:
         ask: Show a button that asks for the permission, where it has not been asked for.
     """
     _news(data={"news": items, "ask": ask}, key=key)
+
+
+def jumps(
+    name: str, entries: list[Jump], current: int, key: str, jump: Callable[[int], None]
+) -> None:
+    """Show places in a document; `jump` is called with the page of the one that is clicked."""
+
+    def clicked() -> None:
+        page = st.session_state[key].clicked
+        if page:
+            jump(page)
+
+    data = {"name": name, "current": current, "entries": [entry._asdict() for entry in entries]}
+    _jumps(data=data, key=key, on_clicked_change=clicked)
 
 
 def _nothing() -> None:

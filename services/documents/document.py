@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
+
+NEEDS_PASSWORD = "encryption with a password"
+"""The finding in a document that opens only with one."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link on a page: to a page of the document, or to an address elsewhere."""
+
+    page: int | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page; `number` starts at 1, `source` is `text` or `ocr`, `error` says why it is empty."""
+    """A page; `number` starts at 1, `source` is `text` or `ocr`, `error` says why it is empty.
+
+    Lengths are in points of 1/72 inch, from the top left corner of the page as it is shown.
+    """
 
     number: int
     text: str
     source: str = "text"
     error: str | None = None
+    reader: str = ""
+    """The library that the text is from."""
+    label: str | None = None
+    """What the document itself calls the page (iv, A-3), where that is not its number."""
+    width: float = 0.0
+    height: float = 0.0
+    boxes: list[list[float] | None] = field(default_factory=list)
+    """Per line of the text: left, top, right, bottom and size of its type; None where empty."""
+    confidence: float | None = None
+    """How sure OCR was of the page, 0 to 1: the mean over its words."""
+    header: int = 0
+    """How many of the first lines are a running header."""
+    footer: int = 0
+    """How many of the last lines are a running footer."""
+    links: list[Link] = field(default_factory=list)
+    annotations: list[str] = field(default_factory=list)
+    """What people wrote into notes and markings."""
+    images: int = 0
+    tables: list[list[list[str]]] = field(default_factory=list)
+    """Tables as rows of cells."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +68,48 @@ class Document:
     outline: list[OutlineEntry] = field(default_factory=list)
     engine: str = ""
     notes: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """What could act in a careless viewer (scripts, programs, attachments); nothing was run."""
+    attachments: list[str] = field(default_factory=list)
+    """Names of the files inside the file."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """The values of form fields, by name."""
     kind: str = "document"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the document as its JSON holds it."""
-        return asdict(self)
+        """Return the document as its JSON holds it; what a page has none of is left out."""
+        outline = [vars(entry) for entry in self.outline]
+        return {**vars(self), "outline": outline, "pages": [page_dict(p) for p in self.pages]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Document:
         """Read a document back."""
-        fields = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        fields["pages"] = [Page(**page) for page in values["pages"]]
-        fields["outline"] = [OutlineEntry(**entry) for entry in values.get("outline", [])]
-        return cls(**fields)
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        known["pages"] = [page_from(page) for page in values["pages"]]
+        known["outline"] = [OutlineEntry(**entry) for entry in values.get("outline", [])]
+        return cls(**known)
+
+
+_ALWAYS = ("number", "text", "source", "error")
+"""What other programs may count on in every page."""
+_EMPTY = {
+    f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(Page)
+}
+
+
+def page_dict(page: Page) -> dict[str, Any]:
+    """Return a page as JSON holds it, without what says nothing."""
+    values = {
+        name: value
+        for name, value in vars(page).items()
+        if name in _ALWAYS or value != _EMPTY[name]
+    }
+    if page.links:
+        values["links"] = [vars(link) for link in page.links]
+    return values
+
+
+def page_from(values: dict[str, Any]) -> Page:
+    """Read a page back."""
+    links = [Link(**link) for link in values.get("links", [])]
+    return Page(**{**values, "links": links})

@@ -1,11 +1,20 @@
-"""Writes a document as text, Markdown or JSON."""
+"""Writes a document as text, Markdown, JSON, or the CSV of its tables."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 
-from services.documents.document import Document
+from services.documents.document import Document, Page
+
+_LARGER = 1.15
+"""How much larger than the text a line is at least that is a heading."""
+_LONGEST = 120
+"""Characters of a heading at most."""
 
 
 def to_txt(document: Document, title: str) -> str:
@@ -14,12 +23,23 @@ def to_txt(document: Document, title: str) -> str:
 
 
 def to_markdown(document: Document, title: str) -> str:
-    """Return the text with its title, what the file says of itself, and a heading per page."""
+    """Return the text with its title, what the file says of itself, headings and tables.
+
+    A line is a heading if the document's outline names it, or if its type is larger than the
+    text's. Running headers and footers are left out; comments mark where pages begin.
+    """
     lines = [f"# {document.metadata.get('title') or title}", ""]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in document.metadata.items()]
+    named = {(entry.page, _plain(entry.title)): entry.level for entry in document.outline}
+    sizes = _heading_sizes(document)
     for page in document.pages:
-        lines += ["", f"## Page {page.number}", "", page.error or page.text]
-    return "\n".join(lines) + "\n"
+        lines += ["", f"<!-- page {page.number} -->", ""]
+        if page.error:
+            lines.append(f"*{page.error}*")
+        lines += _body(page, named, sizes)
+        for table in page.tables:
+            lines += ["", *_markdown_table(table)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 def to_json(document: Document, title: str) -> str:
@@ -27,8 +47,74 @@ def to_json(document: Document, title: str) -> str:
     return json.dumps(document.as_dict(), ensure_ascii=False, indent=2)
 
 
+def to_csv(document: Document, title: str) -> str:
+    """Return the tables: each row with its page, the table's number on it, and its cells."""
+    target = io.StringIO()
+    writer = csv.writer(target)
+    for page in document.pages:
+        for number, table in enumerate(page.tables, start=1):
+            writer.writerows([page.number, number, *row] for row in table)
+    return target.getvalue()
+
+
 FORMATS: dict[str, Callable[[Document, str], str]] = {
     "txt": to_txt,
     "md": to_markdown,
     "json": to_json,
+    "csv": to_csv,
 }
+
+
+def formats(document: Document) -> list[str]:
+    """Return the formats that a document can be written in: CSV only where it has tables."""
+    without = () if any(page.tables for page in document.pages) else ("csv",)
+    return [name for name in FORMATS if name not in without]
+
+
+def _body(page: Page, named: dict[tuple[int | None, str], int], sizes: list[float]) -> list[str]:
+    """Return the lines of a page in Markdown, without running headers and footers."""
+    lines = page.text.split("\n")
+    body = []
+    for index in range(page.header, len(lines) - page.footer):
+        line = lines[index].strip()
+        box = page.boxes[index] if index < len(page.boxes) else None
+        level = named.get((page.number, _plain(line)), 0) if line else 0
+        if not level and box is not None and 2 < len(line) <= _LONGEST:
+            level = next((n for n, size in enumerate(sizes, 1) if box[4] >= size * 0.97), 0)
+        # What means something in Markdown at the beginning of a line must not do so here.
+        safe = re.sub(r"^(#+|[-+*>]|\d+[.)])(?=\s)", r"\\\1", line)
+        body += ["", f"{'#' * min(level + 1, 6)} {line}", ""] if level else [safe]
+    return body
+
+
+def _heading_sizes(document: Document) -> list[float]:
+    """Return the sizes of type that are headings, the largest first, three at most."""
+    letters: Counter[float] = Counter()
+    for page in document.pages:
+        if page.source == "ocr":
+            continue  # heights of boxes, which vary with the letters in them
+        for line, box in zip(page.text.split("\n"), page.boxes, strict=False):
+            if box is not None:
+                letters[round(box[4])] += len(line)
+    if not letters:
+        return []
+    text = letters.most_common(1)[0][0]
+    larger = (size for size in letters if size >= text * _LARGER)
+    return sorted(larger, reverse=True)[:3]
+
+
+def _plain(text: str) -> str:
+    """Return a heading without its number, its case and its signs."""
+    return re.sub(r"^(chapter|appendix)?\W*[\dA-Z]?[\d.]*\s+|\W+", "", text, flags=re.I).casefold()
+
+
+def _markdown_table(table: list[list[str]]) -> list[str]:
+    """Return a table as GitHub's Markdown has it; its first row is the head."""
+    columns = max(map(len, table))
+    rows = [
+        [cell.replace("|", "\\|").replace("\n", "<br>") for cell in row]
+        + [""] * (columns - len(row))
+        for row in table
+    ]
+    rows.insert(1, ["---"] * columns)
+    return [f"| {' | '.join(row)} |" for row in rows]

@@ -8,15 +8,20 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from services import errors
 from services.errors import WorkerDied
 
 _ROOT = Path(__file__).parents[2]
 _FIRST_ANSWER = 30.0  # a new process imports its libraries first
+_LOOK = 0.2
+"""Seconds between two looks at the memory that a process takes."""
 
 
 class DocumentProcess:
@@ -25,27 +30,39 @@ class DocumentProcess:
     One thread at a time may call it.
 
     Args:
-        memory_mb: What the process may take, in MiB.
+        memory_mb: What the process may take, in MiB: it limits itself as far as its platform
+            lets it, and is watched from here.
         page_timeout: Seconds to wait for each event.
         calls: Number of calls after which a new process takes over, so that what a library
             leaks stays small.
+        programs: Whether it may start programs, and take address space without limit; OCR does.
     """
 
-    def __init__(self, memory_mb: int, page_timeout: float, calls: int = 200) -> None:
+    def __init__(
+        self, memory_mb: int, page_timeout: float, calls: int = 200, programs: bool = False
+    ) -> None:
         self._memory_mb = memory_mb
         self._page_timeout = page_timeout
         self._most_calls = calls
+        self._programs = programs
+        self._looked = 0.0
         self._calls = 0
         self._process: subprocess.Popen[str] | None = None
         self._events: queue.Queue[str | None] = queue.Queue()
 
-    def call(self, operation: str, **request: Any) -> Iterator[dict[str, Any]]:
+    def call(
+        self, operation: str, beat: float | None = None, **request: Any
+    ) -> Iterator[dict[str, Any]]:
         """Yield the events that answer a request.
 
         Leaving the iterator early ends the process: it is in the middle of its work.
 
+        Args:
+            beat: Yield the event `waiting` each time that nothing came for so many seconds.
+
         Raises:
-            WorkerDied: the process ended, or gave no sign for too long and was ended.
+            WorkerDied: the process ended, took too much memory, or gave no sign for too long and
+                was ended.
             ScriptoriumError: what the worker says of the file.
         """
         process = self._started()
@@ -55,7 +72,10 @@ class DocumentProcess:
         try:
             self._send(process, {"operation": operation, **request})
             while True:
-                event = self._next(patience)
+                for line in self._lines(patience, beat):
+                    if line is None:
+                        yield {"event": "waiting"}
+                event: dict[str, Any] = json.loads(line or "")
                 patience = self._page_timeout
                 if event["event"] == "end":
                     finished = True
@@ -87,7 +107,10 @@ class DocumentProcess:
         self._calls = 0
         self._events = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "services.documents.worker", str(self._memory_mb)],
+            [
+                *(sys.executable, "-m", "services.documents.worker"),
+                *(str(self._memory_mb), str(int(self._programs))),
+            ],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -116,17 +139,43 @@ class DocumentProcess:
         except OSError as error:
             raise WorkerDied("the reading process ended unexpectedly") from error
 
-    def _next(self, patience: float) -> dict[str, Any]:
-        try:
-            line = self._events.get(timeout=patience)
-        except queue.Empty:
-            raise WorkerDied(f"reading took longer than {patience:.0f} s") from None
-        if line is None:
-            raise WorkerDied(
-                f"the reading process ran out of its {self._memory_mb} MiB of memory or crashed"
-            )
-        event: dict[str, Any] = json.loads(line)
-        return event
+    def _lines(self, patience: float, beat: float | None) -> Iterator[str | None]:
+        """Yield None at each beat without an answer, and then the next answer."""
+        begun = told = time.monotonic()
+        while True:
+            now = time.monotonic()
+            if now - self._looked > _LOOK:
+                self._looked = now
+                self._check_memory()
+            left = begun + patience - now
+            if left <= 0:
+                raise WorkerDied(f"reading took longer than {patience:.0f} s")
+            if beat is not None and now - told >= beat:
+                told = now
+                yield None
+            try:
+                line = self._events.get(timeout=min(left, _LOOK))
+            except queue.Empty:
+                continue
+            if line is None:
+                raise WorkerDied(
+                    f"the reading process ran out of its {self._memory_mb} MiB of memory or crashed"
+                )
+            yield line
+            return
+
+    def _check_memory(self) -> None:
+        """End a process that takes more memory than it may, on any platform."""
+        assert self._process is not None
+        taken = 0
+        with contextlib.suppress(psutil.Error):
+            watched = psutil.Process(self._process.pid)
+            # On Windows, Python in a virtual environment is a child of a small launcher.
+            below = watched.children(recursive=True) if sys.platform == "win32" else []
+            taken = sum(process.memory_info().rss for process in [watched, *below])
+        if taken > self._memory_mb << 20:
+            self.close()
+            raise WorkerDied(f"reading took more than {self._memory_mb} MiB of memory")
 
 
 def _pump(lines: Any, events: queue.Queue[str | None]) -> None:

@@ -1,34 +1,49 @@
-"""What a document lane does: read a PDF page by page in a process of its own."""
+"""What a document lane does: read a PDF page by page in processes of its own."""
 
 from __future__ import annotations
 
 import time
 
 from services.config import Settings
+from services.documents.passwords import Passwords
 from services.documents.process import DocumentProcess
-from services.documents.reader import read_document
+from services.documents.reader import How, read_document
 from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind
 
 
 class DocumentWorker:
-    """Reads documents, one at a time."""
+    """Reads documents, one at a time.
+
+    Args:
+        passwords: What people entered for documents that need one.
+    """
 
     kind = Kind.DOCUMENT
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
         self._process = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
+        self._ocr = DocumentProcess(settings.ocr_memory_mb, settings.ocr_timeout, programs=True)
+        self._timeout = settings.document_timeout
+        self._passwords = passwords or Passwords()
 
     def run(self, job: Job, claims: Claims) -> None:
         """Read one document and save it."""
 
-        def on_page(read: int, count: int) -> bool:
-            return claims.progress(job, read / count if count else 0.0, "reading")
+        def on_page(read: int, count: int, stage: str) -> bool:
+            return claims.progress(job, read / count if count else 0.0, stage)
 
         begun = time.monotonic()
+        how = How(
+            reader=job.options.reader,
+            password=self._passwords.get(job.id),
+            timeout=self._timeout,
+            ocr=job.options.ocr,
+            languages=job.options.ocr_languages,
+        )
         try:
             claims.check_original(job)
-            document = read_document(self._process, job.path, job.name, on_page)
+            document = read_document(self._process, job.path, job.name, on_page, how, self._ocr)
             if document is not None:
                 claims.done(
                     job,
@@ -42,5 +57,6 @@ class DocumentWorker:
             claims.failed(job, error)
 
     def close(self) -> None:
-        """End the process."""
+        """End the processes."""
         self._process.close()
+        self._ocr.close()

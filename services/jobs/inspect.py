@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.documents.process import DocumentProcess
 from services.errors import (
+    PasswordNeeded,
     ScriptoriumError,
     TransientError,
     UnreadableMedia,
@@ -58,6 +59,8 @@ class Inspection:
     length: float | None = None
     problem: str | None = None
     """Why it cannot be processed, for a person; None when it can."""
+    locked: bool = False
+    """Whether it needs a password, which its job asks for."""
 
 
 class Inspector:
@@ -75,6 +78,8 @@ class Inspector:
             if kind is Kind.DOCUMENT:
                 return Inspection(kind, self._pages(path, name))
             return self._media(path, name, kind)
+        except PasswordNeeded:
+            return Inspection(kind, locked=True)
         except TransientError:
             # Its job tries again; the name has to do until then.
             return Inspection(kind if kind is not Kind.UNKNOWN else _kind_by_name(name))
@@ -82,6 +87,17 @@ class Inspector:
             return Inspection(kind, problem=str(error))
         except OSError as error:
             return Inspection(kind, problem=f"“{name}” cannot be opened: {error.strerror}.")
+
+    def unlock(self, path: Path, name: str, password: str) -> None:
+        """Check that `password` opens the document at `path`.
+
+        Raises:
+            PasswordNeeded: it does not.
+            ScriptoriumError: the document cannot be opened at all.
+        """
+        with self._lock:
+            for _ in self._process.call("count", path=str(path), name=name, password=password):
+                pass
 
     def _pages(self, path: Path, name: str) -> float | None:
         with self._lock:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from services.errors import DiskFull, PermanentError, ScriptoriumError, is_transient
+from services.errors import DiskFull, PermanentError, ScriptoriumError, is_transient, kind_of
 from services.files.workspace import is_unchanged
 from services.jobs.models import Job, Kind
 from services.jobs.results import Result, Results
@@ -155,7 +155,7 @@ class Claims:
                 "report it with the server's log."
             )
         )
-        self._store.fail(job, text, transient=is_transient(error))
+        self._store.fail(job, text, transient=is_transient(error), kind=kind_of(error))
         self._forget(job)
 
     def settle_rest(self, error: BaseException | None) -> None:

@@ -43,6 +43,12 @@ class Options:
     engine: str = "auto"
     model: str | None = None
     nemo_input: str = "arrays"
+    reader: str = "auto"
+    """What reads the text of PDFs: `auto`, `pypdf` or `pdfium`."""
+    ocr: str = "auto"
+    """What reads scanned pages: `auto`, `tesseract`, `rapidocr` or `off`."""
+    ocr_languages: str = "eng"
+    """The languages of scanned pages, as Tesseract names them, joined by `+`."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON keeps them."""
@@ -88,10 +94,11 @@ class Job:
     Times are seconds since the epoch. `length` is in seconds for audio and in pages for documents;
     `progress` runs from 0 to 1; `attempts` counts how often it was begun, `crashes` how often in a
     row the server stopped while it ran; a queued job is not begun before `not_before`;
-    `error_kind` is `transient` or `permanent`; `took` is the work that its result cost, in seconds,
-    without the time that it waited beside others. `run` names the try that is under way: only who
-    holds it may say how the job goes on. Jobs of a higher `priority` come first. `result_at` is
-    when its result was made: one that is done again keeps the old one until the new one is whole.
+    `error_kind` is `transient`, `password` or `permanent`; `took` is the work that its result
+    cost, in seconds, without the time that it waited beside others. `run` names the try that is
+    under way: only who holds it may say how the job goes on. Jobs of a higher `priority` come
+    first. `result_at` is when its result was made: one that is done again keeps the old one until
+    the new one is whole.
     """
 
     id: str

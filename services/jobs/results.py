@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -105,6 +106,12 @@ class Results:
 
 
 def _read(path: Path) -> Result:
+    return _loaded(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: Path, changed_at: int) -> Result:
+    """Read a result; the last ones are kept, because a page shows one again at every click."""
     with operations.open_to_read(path) as handle:
         values = json.load(handle)
     return (Transcript if values["kind"] == "transcript" else Document).from_dict(values)

@@ -203,13 +203,16 @@ class JobStore(Requests):
                 publish()
             return done
 
-    def fail(self, job: Job, error: str, *, transient: bool) -> bool:
+    def fail(self, job: Job, error: str, *, transient: bool, kind: str | None = None) -> bool:
         """Mark a claimed job failed, with the sentence that tells a person why.
 
         Where the reason may pass, the job is queued for another try after a pause instead, until
         its tries are used up. Returns False when the job is not the caller's any more.
+
+        Args:
+            kind: What the job waits for, where that is more than `transient` or `permanent` say.
         """
-        kind = "transient" if transient else "permanent"
+        kind = kind or ("transient" if transient else "permanent")
         with self._writer.begin() as session:
             tried = session.scalar(select(JobRow.retries).where(JobRow.id == job.id)) or 0
             if not transient or tried >= len(self._retry_waits):

@@ -280,7 +280,7 @@ def test_results_on_disk_have_the_names_that_other_programs_read(runtime, source
     assert transcript["words"] and all(set(w) == word for w in transcript["words"])
     assert document["kind"] == "document" and set(document) >= {"metadata", "pages"}
     (page,) = document["pages"]
-    assert page == {"number": 1, "text": page["text"], "source": "text", "error": None}
+    assert page.items() >= {"number": 1, "source": "text", "error": None}.items()
     assert page["text"].strip() == "text"
 
 

@@ -1,7 +1,9 @@
+import csv
+import io
 import json
 
 from services.documents.document import Document, OutlineEntry, Page
-from services.documents.exports import FORMATS, to_json, to_markdown, to_txt
+from services.documents.exports import FORMATS, formats, to_csv, to_json, to_markdown, to_txt
 
 DOCUMENT = Document(
     metadata={"title": "On scribes", "creation_date": "2024-01-02T00:00:00"},
@@ -19,7 +21,8 @@ def test_txt_parts_pages_by_form_feeds():
 def test_markdown():
     made = to_markdown(DOCUMENT, "a.pdf")
     assert made.startswith("# On scribes\n\n- title: On scribes\n- creation date: 2024-01-02")
-    assert "## Page 1\n\nFirst." in made and "## Page 2\n\nThis page cannot be read" in made
+    assert "<!-- page 1 -->\n\nFirst." in made
+    assert "<!-- page 2 -->\n\n*This page cannot be read: x.*" in made
     assert to_markdown(Document({}, []), "a.pdf").startswith("# a.pdf\n")
 
 
@@ -29,10 +32,37 @@ def test_json_holds_everything_and_reads_back():
 
 def test_json_has_the_names_that_other_programs_read():
     values = DOCUMENT.as_dict()
-    assert set(values) == {"kind", "metadata", "pages", "outline", "engine", "notes"}
+    assert set(values) >= {"kind", "metadata", "pages", "outline", "engine", "notes"}
     assert values["kind"] == "document"
     assert set(values["pages"][0]) == {"number", "text", "source", "error"}
 
 
-def test_every_format_is_written():
-    assert set(FORMATS) == {"txt", "md", "json"}
+def test_markdown_has_headings_by_outline_and_by_size_and_no_running_headers():
+    lines = ["On scribes", "1.2 The pen", "# is a sign", "Large words", "small words", "7"]
+    size = {"Large words": 20.0}
+    page = Page(
+        1,
+        "\n".join(lines),
+        boxes=[[0, 0, 9, 9, size.get(line, 10.0)] for line in lines],
+        header=1,
+        footer=1,
+        tables=[[["a|b", "c"], ["d"]]],
+    )
+    made = to_markdown(Document({}, [page], [OutlineEntry("The Pen", 1, 2)]), "a.pdf")
+    assert made.split("-->")[1].split("\n\n") == [
+        "",
+        "### 1.2 The pen",
+        "\\# is a sign",
+        "## Large words",
+        "small words",
+        "| a\\|b | c |\n| --- | --- |\n| d |  |\n",
+    ]
+
+
+def test_csv_is_offered_where_there_are_tables():
+    assert formats(DOCUMENT) == ["txt", "md", "json"]
+    table = [["Item", 'says "x", y'], ["two\nlines", ""]]
+    document = Document({}, [Page(1, ""), Page(2, "", tables=[table])])
+    assert formats(document) == list(FORMATS)
+    rows = list(csv.reader(io.StringIO(to_csv(document, "a"))))
+    assert rows == [["2", "1", *table[0]], ["2", "1", *table[1]]]

@@ -16,7 +16,8 @@ PAPER = Document({}, [Page(1, "text")])
 
 def names(*results, **more) -> list[str]:
     target = io.BytesIO()
-    write_zip(target, results, **more)
+    loaders = [(name, lambda result=result: result) for name, result in results]
+    write_zip(target, loaders, **more)
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
         return archive.namelist()

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from services.documents.process import DocumentProcess
+from services.errors import PasswordNeeded
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import Kind
 from tests import media
@@ -50,11 +51,6 @@ PROBLEMS = {
     "letter.txt": (lambda path: path.write_text("Dear Ana"), Kind.UNKNOWN, "(.txt)"),
     "photo": (lambda path: path.write_bytes(b"\x89PNG"), Kind.UNKNOWN, "(without an extension)"),
     "broken.pdf": (lambda path: path.write_text("x"), Kind.DOCUMENT, "damaged or not a PDF"),
-    "locked.pdf": (
-        lambda path: media.write_pdf(path, ["x"], password="y"),
-        Kind.DOCUMENT,
-        "with a password",
-    ),
     "none.pdf": (
         lambda path: path.write_bytes(media.pdf_without_pages()),
         Kind.DOCUMENT,
@@ -71,6 +67,15 @@ def test_what_cannot_be_processed_says_why(inspector, tmp_path, name):
     found = inspector.inspect(path, name)
     assert found.kind is kind and found.length is None
     assert found.problem.startswith(f"“{name}”") and message in found.problem
+
+
+def test_a_document_that_needs_a_password_can_be_queued(inspector, tmp_path):
+    path = media.write_pdf(tmp_path / "stored", ["x"], password="y")
+    found = inspector.inspect(path, "locked.pdf")
+    assert (found.kind, found.locked, found.problem) == (Kind.DOCUMENT, True, None)
+    with pytest.raises(PasswordNeeded, match="not the password"):
+        inspector.unlock(path, "locked.pdf", "x")
+    inspector.unlock(path, "locked.pdf", "y")
 
 
 def test_a_file_that_is_gone(inspector, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from services.documents.pdf_image import MOST_PIXELS, render_page
+from services.documents.pdf_image import MOST_PIXELS, write_page
 from services.errors import UnreadableDocument
 from tests import media
 
@@ -10,7 +10,7 @@ def test_a_page_is_drawn_at_the_width_asked_for(tmp_path):
     path = media.write_pdf(tmp_path / "a.pdf", ["some words", ""])
     sizes, colours = [], []
     for number in (1, 2):
-        render_page(path, number, tmp_path / f"{number}.png", 600)
+        write_page(path, number, tmp_path / f"{number}.png", 600, None)
         with Image.open(tmp_path / f"{number}.png") as image:
             assert image.format == "PNG"
             sizes.append(image.size)
@@ -22,7 +22,7 @@ def test_a_page_is_drawn_at_the_width_asked_for(tmp_path):
 @pytest.mark.parametrize("size", [(14_400, 14_400), (10, 14_400), (14_400, 3), (0.5, 0.5)])
 def test_a_page_of_any_size_is_an_image_of_bounded_size(tmp_path, size):
     path = media.write_pdf(tmp_path / "a.pdf", [""], size=size)
-    render_page(path, 1, tmp_path / "1.png", 1200)
+    write_page(path, 1, tmp_path / "1.png", 1200, None)
     with Image.open(tmp_path / "1.png") as image:
         width, height = image.size
     assert 0 < width * height <= MOST_PIXELS * 1.01
@@ -32,11 +32,11 @@ def test_a_page_of_any_size_is_an_image_of_bounded_size(tmp_path, size):
 def test_a_page_that_is_not_there(tmp_path, number):
     path = media.write_pdf(tmp_path / "a.pdf", ["one", "two"])
     with pytest.raises(UnreadableDocument, match=f"Page {number} cannot be shown"):
-        render_page(path, number, tmp_path / "x.png", 600)
+        write_page(path, number, tmp_path / "x.png", 600, None)
     assert not (tmp_path / "x.png").exists()
 
 
 def test_what_is_no_pdf_cannot_be_shown(tmp_path):
     (tmp_path / "a.pdf").write_text("no")
     with pytest.raises(UnreadableDocument):
-        render_page(tmp_path / "a.pdf", 1, tmp_path / "x.png", 600)
+        write_page(tmp_path / "a.pdf", 1, tmp_path / "x.png", 600, None)

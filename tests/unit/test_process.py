@@ -1,4 +1,6 @@
 import gc
+import subprocess
+import sys
 import threading
 
 import psutil
@@ -30,8 +32,8 @@ def workers() -> list[psutil.Process]:
 
 
 def texts(process: DocumentProcess, path) -> list[str]:
-    events = process.call("read", path=str(path), name=path.name, first=1)
-    return [event["text"].strip() for event in events if event["event"] == "page"]
+    events = process.call("read", path=str(path), name=path.name, first=1, readers=["pypdf"])
+    return [e["page"]["text"].strip() for e in events if e["event"] == "page"]
 
 
 def test_one_process_answers_many_calls(process, pdf):
@@ -65,7 +67,9 @@ def test_a_worker_that_dies_at_its_work_is_an_error_and_the_next_call_works(proc
     slow = media.write_slow_pdf(tmp_path / "slow.pdf", slow=2, pages=2)
     seen = []
     with pytest.raises(WorkerDied, match="memory or crashed"):
-        for event in process.call("read", path=str(slow), name="slow.pdf", first=1):
+        for event in process.call(
+            "read", path=str(slow), name="slow.pdf", first=1, readers=["pypdf"]
+        ):
             seen.append(event["event"])
             if event["event"] == "page":  # the worker is busy with the slow one now
                 (worker,) = workers()
@@ -80,7 +84,9 @@ def test_one_that_takes_too_long_is_ended(tmp_path, pdf):
     try:
         seen = []
         with pytest.raises(WorkerDied, match="longer than 0.3 s|longer than 0 s"):
-            for event in process.call("read", path=str(slow), name="slow.pdf", first=1):
+            for event in process.call(
+                "read", path=str(slow), name="slow.pdf", first=1, readers=["pypdf"]
+            ):
                 seen.append(event["event"])
         assert seen == ["opened", "page"] and workers() == []
         assert texts(process, pdf) == ["one", "two", "three"]
@@ -112,11 +118,13 @@ def test_more_memory_than_it_may_take_ends_it_or_its_page(tmp_path, pdf):
     process = DocumentProcess(memory_mb=512, page_timeout=20)
     try:
         try:
-            events = list(process.call("read", path=str(path), name="bomb.pdf", first=1))
+            events = list(
+                process.call("read", path=str(path), name="bomb.pdf", first=1, readers=["pypdf"])
+            )
         except (WorkerDied, UnreadableDocument):
             pass
         else:
-            assert events[-1]["error"]
+            assert events[-1]["page"]["error"]
         assert texts(process, pdf) == ["one", "two", "three"]
     finally:
         process.close()
@@ -169,3 +177,48 @@ def test_opening_and_closing_leaks_nothing(pdf):
     for _ in range(50):
         round_trip()
     assert used() == before
+
+
+def test_a_process_that_takes_too_much_memory_is_ended_from_outside(tmp_path):
+    """The parent watches on every platform; here the process has no limit of its own."""
+    process = DocumentProcess(memory_mb=20, page_timeout=20, programs=True)
+    slow = media.write_slow_pdf(tmp_path / "slow.pdf", slow=1, pages=1)
+    with pytest.raises(WorkerDied, match="more than 20 MiB of memory"):
+        texts(process, slow)
+    assert workers() == []
+
+
+def test_a_beat_comes_while_nothing_else_does(process, tmp_path):
+    slow = media.write_slow_pdf(tmp_path / "slow.pdf", slow=1, pages=1, lines=20_000)
+    request = {"path": str(slow), "name": "slow.pdf", "first": 1, "readers": ["pypdf"]}
+    seen = [event["event"] for event in process.call("read", beat=0.2, **request)]
+    assert seen[-1] == "page" and "waiting" in seen
+
+
+def test_a_worker_ends_when_its_server_is_gone(process, pdf):
+    texts(process, pdf)
+    (worker,) = workers()
+    process._process.stdin.close()
+    worker.wait(20)
+
+
+PROBE = """
+import socket, subprocess, sys
+from services.documents import sandbox
+sandbox.enter(2048, may_start_programs=False)
+import ctypes, os
+def refused(attempt):
+    try:
+        attempt()
+    except OSError:
+        return True
+    return False
+print(refused(lambda: socket.getaddrinfo("localhost", 80)))
+print(sys.platform != "linux" or refused(lambda: socket.socket()))
+print(sys.platform != "linux" or refused(lambda: subprocess.run([sys.executable, "-V"])))
+"""
+
+
+def test_a_worker_has_no_network_and_starts_no_program():
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)
+    assert done.stdout.split() == ["True"] * 3, done.stderr

@@ -40,10 +40,12 @@ PACKAGES = (
     "alembic",
     "colorama",  # pytest needs it on Windows, and pip asks what Linux needs
     "filelock",
+    "pikepdf",
     "platformdirs",
     "psutil",
     "pydantic-settings",
     "pypdf",
+    "pypdfium2",
     "pytest",
     "pytest-timeout",
     "sqlalchemy",

@@ -12,10 +12,10 @@ import pytest
 
 from services.config import Settings
 from services.documents.document import Document
-from services.documents.pdf_text import PdfFile
+from services.documents.pdf_file import PdfFile
 from services.documents.process import DocumentProcess
 from services.documents.reader import read_document
-from services.errors import FileAccessError, UnreadableDocument
+from services.errors import FileAccessError, UnreadableDocument, WorkerDied
 from services.files import operations
 from services.files.janitor import LONGEST_PAUSE, Janitor
 from services.files.workspace import Workspace
@@ -42,7 +42,7 @@ def process() -> Iterator[DocumentProcess]:
 def test_a_pdf_is_read_and_let_go(tmp_path: Path) -> None:
     path = write_pdf(tmp_path / NAME, ["first page", "second page"])
     opened = PdfFile(path, path.name)
-    assert [page.text for page in opened.pages()] == ["first page", "second page"]
+    assert [opened.page_text(number) for number in (1, 2)] == ["first page", "second page"]
     # Still referred to, and yet nothing of it may be open: its workspace has to go.
     operations.unlink(path)
     assert not path.exists()
@@ -81,7 +81,7 @@ def test_a_document_is_read_through_the_worker_process(
     tmp_path: Path, process: DocumentProcess
 ) -> None:
     path = write_pdf(tmp_path / NAME, ["one", "two"])
-    document = read_document(process, path, NAME, lambda read, count: True)
+    document = read_document(process, path, NAME, lambda read, count, stage: True)
     assert document is not None
     assert [page.number for page in document.pages] == [1, 2]
     assert document.pages[1].text == "two"
@@ -90,7 +90,7 @@ def test_a_document_is_read_through_the_worker_process(
 
 def test_reading_that_is_broken_off_lets_go(tmp_path: Path, process: DocumentProcess) -> None:
     path = write_pdf(tmp_path / NAME, [f"page {number}" for number in range(50)])
-    assert read_document(process, path, NAME, lambda read, count: read < 2) is None
+    assert read_document(process, path, NAME, lambda read, count, stage: read < 2) is None
     operations.unlink(path)
     assert not path.exists()
 
@@ -134,3 +134,14 @@ def test_a_pdf_that_is_being_read_stays_and_goes_afterwards(
     result = results.load(job.id)
     assert isinstance(result, Document)
     assert result.pages[0].text == "one"
+
+
+def test_a_worker_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    """By the parent, which watches on every platform, or by its job object before that."""
+    path = write_pdf(tmp_path / NAME, ["word " * 20] * 400)
+    greedy = DocumentProcess(memory_mb=24, page_timeout=60.0)
+    try:
+        with pytest.raises(WorkerDied):
+            list(greedy.call("read", path=str(path), name=NAME, first=1, readers=["pypdf"]))
+    finally:
+        greedy.close()

@@ -2,7 +2,7 @@ import pytest
 from pypdf import PdfWriter
 
 from services.documents.document import OutlineEntry
-from services.documents.pdf_text import PdfFile
+from services.documents.pdf_file import PdfFile
 from services.errors import PasswordNeeded, UnreadableDocument
 from tests import media
 
@@ -11,10 +11,7 @@ def test_text_metadata_and_outline(tmp_path):
     path = media.write_pdf(tmp_path / "a.pdf", ["The first page", "Grüße"], title="On scribes")
     pdf = PdfFile(path, "a.pdf")
     assert pdf.count == 2
-    assert [(p.number, p.text.strip(), p.source, p.error) for p in pdf.pages()] == [
-        (1, "The first page", "text", None),
-        (2, "Grüße", "text", None),
-    ]
+    assert [pdf.page_text(number).strip() for number in (1, 2)] == ["The first page", "Grüße"]
     metadata = pdf.metadata()
     assert (metadata["title"], metadata["author"]) == ("On scribes", "Ana Ruiz")
     assert metadata["creation_date"].startswith("20")
@@ -36,12 +33,6 @@ def test_an_outline_has_its_levels(tmp_path):
     ]
 
 
-def test_reading_can_begin_at_any_page(tmp_path):
-    pdf = PdfFile(media.write_pdf(tmp_path / "a.pdf", ["one", "two", "three"]), "a.pdf")
-    assert [page.number for page in pdf.pages(first=2)] == [2, 3]
-    assert list(pdf.pages(first=4)) == []
-
-
 def test_a_password_is_asked_for(tmp_path):
     path = media.write_pdf(tmp_path / "a.pdf", ["secret"], password="x")
     with pytest.raises(PasswordNeeded, match=r"“my\.pdf” is protected with a password"):
@@ -52,8 +43,8 @@ def test_an_empty_user_password_opens_by_itself(tmp_path):
     writer = PdfWriter(clone_from=media.write_pdf(tmp_path / "plain.pdf", ["for all to read"]))
     writer.encrypt(user_password="", owner_password="x", algorithm="AES-256")
     writer.write(tmp_path / "a.pdf")
-    (page,) = PdfFile(tmp_path / "a.pdf", "a.pdf").pages()
-    assert page.text.strip() == "for all to read"
+    pdf = PdfFile(tmp_path / "a.pdf", "a.pdf")
+    assert pdf.page_text(1).strip() == "for all to read" and pdf.encrypted
 
 
 BROKEN = {
@@ -78,8 +69,7 @@ def test_a_broken_cross_reference_table_is_rebuilt(tmp_path):
     data = path.read_bytes()
     start = data.rindex(b"startxref")
     path.write_bytes(data[:start] + b"startxref\n99999\n%%EOF")
-    (page,) = PdfFile(path, "a.pdf").pages()
-    assert page.text.strip() == "still here"
+    assert PdfFile(path, "a.pdf").page_text(1).strip() == "still here"
 
 
 def test_a_pdf_that_broke_off_is_read_or_refused_with_its_name(tmp_path):
@@ -87,20 +77,11 @@ def test_a_pdf_that_broke_off_is_read_or_refused_with_its_name(tmp_path):
     for share in (0.1, 0.5, 0.9, 0.99):
         path = media.halved(whole, tmp_path / "cut.pdf", share)
         try:
-            pages = list(PdfFile(path, "cut.pdf").pages())
+            pages = PdfFile(path, "cut.pdf").count
         except UnreadableDocument as error:
             assert "“cut.pdf”" in str(error)
         else:
             assert pages
-
-
-def test_a_page_that_fails_costs_only_itself(tmp_path):
-    path = tmp_path / "a.pdf"
-    path.write_bytes(media.pdf_with_bad_page())
-    first, second, third = PdfFile(path, "a.pdf").pages()
-    assert (first.text.strip(), first.error) == ("first page", None)
-    assert second.text == "" and second.error.startswith("This page cannot be read: ")
-    assert (third.text.strip(), third.error) == ("third page", None)
 
 
 def test_a_document_that_says_nothing_of_itself(tmp_path):
@@ -118,4 +99,4 @@ def test_damaged_metadata_and_outline_do_not_end_the_reading(tmp_path):
     path.write_bytes(data.replace(b"/CreationDate (D:2", b"/CreationDate (X:2"))
     pdf = PdfFile(path, "c.pdf")
     assert pdf.metadata()["title"] == "T"
-    assert [page.text.strip() for page in pdf.pages()] == ["text"]
+    assert pdf.page_text(1).strip() == "text"

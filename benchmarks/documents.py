@@ -1,0 +1,182 @@
+"""How fast documents are read, next to other libraries, on the same files in the same run.
+
+Ours is the whole way: a batch submitted to a Runtime, every result saved, with as many workers as
+given. The others only take out the text, one process each. Then a document of 5,000 pages, made
+of the same files: what a page costs at its beginning and at its end, and the server's memory.
+Run as `python -m benchmarks.documents FOLDER [PYTHON]`: a folder of PDFs, and a Python that has
+pymupdf and markitdown, which are no dependencies of ours (PyMuPDF is AGPL).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+from pypdf import PdfReader, PdfWriter
+
+from services.config import Settings
+from services.documents.process import DocumentProcess
+from services.documents.reader import How, read_document
+from services.jobs.models import Options, State
+from services.runtime import Runtime
+
+WORKERS = 2
+LONG = 5_000
+STEP = 1_000
+
+HEAD = """
+import json, resource, sys, time
+files = sys.argv[1:]
+begun = time.perf_counter()
+pages = 0
+"""
+FOOT = """
+took = time.perf_counter() - begun
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"pages": pages, "seconds": took, "mb": peak / 1024}))
+"""
+PEERS = {
+    "pypdf": """
+from pypdf import PdfReader
+for f in files:
+    for p in PdfReader(f).pages:
+        p.extract_text(); pages += 1
+""",
+    "pdfium": """
+import pypdfium2
+for f in files:
+    d = pypdfium2.PdfDocument(f)
+    for i in range(len(d)):
+        p = d[i]; t = p.get_textpage(); t.get_text_range(); t.close(); p.close(); pages += 1
+""",
+    "pdfminer": """
+from pdfminer.high_level import extract_text
+from pypdf import PdfReader
+for f in files[-1:]:
+    extract_text(f); pages += len(PdfReader(f).pages)
+""",
+    "PyMuPDF": """
+import pymupdf
+for f in files:
+    for p in pymupdf.open(f):
+        p.get_text(); pages += 1
+""",
+    "MarkItDown": """
+from markitdown import MarkItDown
+from pypdf import PdfReader
+m = MarkItDown()
+for f in files[-1:]:
+    m.convert(f); pages += len(PdfReader(f).pages)
+""",
+}
+"""What takes out the text, by library; the slow ones get the smallest file only."""
+
+
+def peer(python: str, name: str, files: list[str]) -> dict[str, float] | None:
+    """Run a library over the files in a process of its own; None where it is not installed."""
+    code = HEAD + PEERS[name] + FOOT
+    done = subprocess.run([python, "-c", code, *files], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"({name}: {done.stderr.strip().splitlines()[-1:]})", file=sys.stderr)
+        return None
+    values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return values
+
+
+def ours(reader: str, files: list[Path], root: Path) -> dict[str, float]:
+    """Send the files through a Runtime; return the time from the submission to the last result."""
+    settings = Settings(data_dir=root / reader, engine="whisper", document_workers=WORKERS)
+    with Runtime(settings) as runtime:
+        warm = runtime.submit([files[0]] * WORKERS, options=Options(reader=reader))
+        runtime.wait(warm.id, timeout=600)
+        begun = time.perf_counter()
+        batch = runtime.submit(files, options=Options(reader=reader))
+        runtime.wait(batch.id, timeout=3600)
+        took = time.perf_counter() - begun
+        jobs = runtime.jobs(batch.id)
+        assert all(job.state is State.DONE for job in jobs), [job.error for job in jobs]
+        children = psutil.Process().children()
+        peak = max(child.memory_info().rss for child in children) / 2**20
+    return {"pages": sum(job.length or 0 for job in jobs), "seconds": took, "mb": peak}
+
+
+def long_document(files: list[Path], target: Path) -> None:
+    """Write a document of LONG pages, made of the files again and again."""
+    writer = PdfWriter()
+    while len(writer.pages) < LONG:
+        for file in files:
+            left = LONG - len(writer.pages)
+            if left:
+                count = len(PdfReader(file).pages)
+                writer.append(file, pages=(0, min(left, count)), import_outline=False)
+    writer.write(target)
+
+
+def cost_per_page(reader: str, path: Path) -> tuple[list[float], float, float]:
+    """Return milliseconds a page in each thousand pages, and this process's MB before and after."""
+    process = DocumentProcess(1024, 20)
+    times: list[float] = []
+    own = psutil.Process()
+    before = own.memory_info().rss / 2**20
+
+    def on_page(read: int, count: int, stage: str) -> bool:
+        if stage == "reading" and read % STEP == 0 and len(times) == read // STEP:
+            times.append(time.perf_counter())
+        return True
+
+    document = read_document(process, path, path.name, on_page, How(reader))
+    process.close()
+    assert document is not None and len(document.pages) == LONG
+    del document
+    costs = [(b - a) * 1000 / STEP for a, b in pairwise(times)]
+    return costs, before, own.memory_info().rss / 2**20
+
+
+def main() -> None:
+    """Run everything and print the tables."""
+    logging.disable(logging.CRITICAL)
+    files = sorted(Path(sys.argv[1]).glob("*.pdf"), key=lambda path: -path.stat().st_size)
+    python = sys.argv[2] if len(sys.argv) > 2 else sys.executable
+    with tempfile.TemporaryDirectory() as root:  # one: a Runtime moves the temporary files
+        compare(files, python, Path(root))
+        path = Path(root) / "long.pdf"
+        long_document(files, path)
+        print(f"\nOne document of {LONG:,} pages, `auto`: ms a page in each thousand pages:")
+        costs, before, after = cost_per_page("auto", path)
+        print(", ".join(f"{cost:.2f}" for cost in costs))
+        print(f"memory of the reading server: {before:.0f} MB before, {after:.0f} MB after")
+
+
+def compare(files: list[Path], python: str, root: Path) -> None:
+    """Print the table of ours and its peers."""
+    rows: list[tuple[str, dict[str, float] | None]] = []
+    names = [str(path) for path in files]
+    for name in PEERS:
+        here = name in ("pypdf", "pdfium", "pdfminer")
+        found = peer(sys.executable if here else python, name, names)
+        rows.append((f"{name}, one process", found))
+    for reader in ("pypdf", "auto"):
+        found = ours(reader, files, root)
+        rows.append((f"ours, `{reader}`, {WORKERS} workers, to saved results", found))
+    bare = rows[0][1]
+    assert bare is not None
+    base = bare["pages"] / bare["seconds"]
+    print(f"{bare['pages']:.0f} pages in {len(files)} files on {os.cpu_count()} cores\n")
+    print("| | pages/s | against bare pypdf | peak of a process, MB |\n|---|---|---|---|")
+    for name, row in rows:
+        if row is not None:
+            speed = row["pages"] / row["seconds"]
+            print(f"| {name} | {speed:.0f} | {speed / base:.2f} | {row['mb']:.0f} |")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

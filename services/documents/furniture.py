@@ -1,0 +1,63 @@
+"""Finds running headers and footers: lines that come again at the edges of many pages."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+from services.documents.document import Page
+
+_LINES = 2
+"""Lines at an edge that are looked at."""
+_LEAST = 3
+"""Pages on which a line has to come again."""
+_NEAR = 8
+"""A line comes again if it does so within so many pages: chapters have headers of their own."""
+
+
+def mark_furniture(pages: list[Page]) -> list[Page]:
+    """Return the pages with the number of lines that are running headers and footers.
+
+    Two lines are one if they differ in nothing but their digits.
+    """
+    tops = [_edge(page, from_end=False) for page in pages]
+    bottoms = [_edge(page, from_end=True) for page in pages]
+    headers, footers = _depths(tops), _depths(bottoms)
+    return [
+        replace(page, header=header, footer=footer) if header or footer else page
+        for page, header, footer in zip(pages, headers, footers, strict=True)
+    ]
+
+
+def _edge(page: Page, from_end: bool) -> list[tuple[str, int]]:
+    """Return the outermost lines with text, and how many lines deep each is."""
+    lines = page.text.split("\n")
+    if from_end:
+        lines.reverse()
+    found = [(line, depth) for depth, line in enumerate(lines, start=1) if line.strip()]
+    if len(found) <= 2 * _LINES:
+        found = found[:1] if len(found) > 2 else []
+    return [
+        (re.sub(r"\d+|\b[ivxlc]+\b", "#", line.strip()), depth) for line, depth in found[:_LINES]
+    ]
+
+
+def _depths(edges: list[list[tuple[str, int]]]) -> list[int]:
+    """Return for each page how many lines at its edge are furniture."""
+    counts = Counter(line for edge in edges for line, _ in edge)
+    places: dict[str, list[int]] = {}
+    for index, edge in enumerate(edges):
+        for line, _ in edge:
+            if counts[line] >= _LEAST:
+                places.setdefault(line, []).append(index)
+    depths = []
+    for index, edge in enumerate(edges):
+        depth = 0
+        for line, deep in edge:
+            near = [at for at in places.get(line, []) if 0 < abs(at - index) <= _NEAR]
+            if not near:
+                break
+            depth = deep
+        depths.append(depth)
+    return depths

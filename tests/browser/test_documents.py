@@ -1,0 +1,108 @@
+"""Documents as a person meets them: a password, a scan, a long one, and its pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import media
+
+LINES = ["The scribes copied the first book by hand.", "Then the second book was copied."]
+
+
+def run(page: Page, *files: Path) -> None:
+    """Upload files, and run them."""
+    page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+    page.get_by_role("button", name=re.compile(r"Run \d+ file")).click()
+    page.wait_for_url("**/batch?batch=*")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A long document, one with a password, a scan, and one that takes a minute to read."""
+    root = tmp_path_factory.mktemp("pdf")
+    pages = [f"Page {n} tells of {'quills' if n % 7 == 0 else 'ink'}" for n in range(1, 41)]
+    media.write_pdf(root / "long.pdf", pages, title="On ink")
+    media.write_pdf(root / "locked.pdf", ["The secret recipe of the ink"], password="oak-gall")
+    text = media.write_pdf(root / "text.pdf", ["\n".join(LINES)], size=(420, 220))
+    media.write_scan(root / "scan.pdf", text, degrees=3)
+    media.write_slow_pdf(root / "slow.pdf", slow=2, pages=30, lines=400_000)
+    return root
+
+
+def test_a_password_is_asked_for(server, open_page, files):
+    page = open_page(server)
+    page.locator("input[type=file]").first.set_input_files([str(files / "locked.pdf")])
+    expect(page.get_by_text("needs its password after the start")).to_be_visible()
+    page.get_by_role("button", name="Run 1 file").click()
+    page.get_by_role("button", name="Enter password: locked.pdf").click(timeout=60_000)
+    expect(page.get_by_text("“locked.pdf” is protected with a password")).to_be_visible()
+    field = page.locator("input[type=password]")
+    field.fill("wrong")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_text("That is not the password of “locked.pdf”")).to_be_visible()
+    field.fill("oak-gall")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_text("The secret recipe of the ink")).to_be_visible(timeout=60_000)
+    page.wait_for_function("document.querySelector('img.page-image').naturalWidth > 600")
+    assert "oak-gall" not in page.content() and "oak-gall" not in page.url
+
+
+def test_a_scan_is_read_and_becomes_searchable(server, open_page, files):
+    page = open_page(server)
+    run(page, files / "scan.pdf")
+    page.get_by_role("button", name="scan.pdf", exact=True).click(timeout=90_000)
+    expect(page.get_by_text("second book")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(re.compile("1 page is a scan, read by OCR"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Read by OCR \(.*\), confidence"))).to_be_visible()
+    page.get_by_text("As PDF").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Searchable PDF").click()
+    assert download.value.suggested_filename == "scan.pdf"
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+
+
+def test_ways_to_a_page(server, open_page, files):
+    """By the contents, by the address, by a search with its marks, and by number."""
+    page = open_page(server)
+    run(page, files / "long.pdf")
+    page.get_by_role("button", name="long.pdf", exact=True).click(timeout=60_000)
+    contents = page.get_by_role("navigation", name="Contents")
+    contents.get_by_role("button", name=re.compile("^Part 23")).click()
+    expect(page.get_by_text("Page 23 tells of ink")).to_be_visible()
+    page.wait_for_url("**page=23**")
+    expect(contents.locator("[aria-current]")).to_have_text(re.compile("Part 23"))
+
+    again = open_page(page.url.replace("page=23", "page=31"))
+    expect(again.get_by_text("Page 31 tells of ink")).to_be_visible()
+
+    page.get_by_label("Search in this document").fill("QUILLS")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("5 found")).to_be_visible()
+    page.get_by_role("navigation", name="Found").get_by_role("button").nth(3).click()
+    expect(page.get_by_text("Page 28 tells of quills")).to_be_visible()
+    expect(page.locator(".page-text mark")).to_have_text("quills")
+    mark, sheet = page.locator(".sheet .hit").bounding_box(), page.locator(".sheet").bounding_box()
+    assert 0.18 < (mark["x"] - sheet["x"]) / sheet["width"] < 0.32, "over the word on the image"
+    assert 0.09 < (mark["y"] - sheet["y"]) / sheet["height"] < 0.13
+
+    page.get_by_label("Go to page").fill("40")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Page 40 tells of ink")).to_be_visible()
+    beyond = open_page(re.sub(r"page=\d+", "page=4000", page.url))
+    expect(beyond.get_by_text("Page 1 tells of ink")).to_be_visible()
+
+
+def test_a_long_document_is_cancelled_in_its_middle(server, open_page, files):
+    page = open_page(server)
+    run(page, files / "slow.pdf")
+    expect(page.get_by_text(re.compile(r"reading \d+%"))).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Cancel: slow.pdf").click()
+    expect(page.get_by_text("0 of 1 done · 1 cancelled")).to_be_visible(timeout=30_000)
+    # The lane is free again.
+    page.get_by_role("button", name="Process another batch").click()
+    run(page, files / "text.pdf")
+    expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
