@@ -82,8 +82,9 @@ class Settings(BaseSettings):
     clip_seconds: float = Field(30.0, ge=5, le=300)
     """Longest stretch of speech given to a model at once, in seconds."""
 
-    batch_seconds: float = Field(60.0, ge=5, le=3600)
-    """Audio in one model call at most, padding included, in seconds."""
+    batch_seconds: float | None = Field(None, ge=5, le=3600)
+    """Audio in one NeMo call at most, padding included, in seconds; when unset, 60 on a CPU, and on
+    a GPU what its free memory holds."""
 
     document_workers: int = Field(2, ge=1, le=64)
     """Processes that read documents at the same time."""

@@ -61,6 +61,10 @@ class DiskFull(TransientError):
     """There was no room to write."""
 
 
+class OutOfMemory(TransientError):
+    """There was not enough memory, of the machine or of its GPU."""
+
+
 class WorkerDied(TransientError):
     """A worker process ended, or had to be ended, in the middle of its work."""
 

@@ -58,6 +58,11 @@ class Claims:
         self.no_room: str | None = None
         """Why a job had to be put back, when a disk was full."""
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the lane shall end its work."""
+        return self._stopping.is_set()
+
     def take(self, kind: Kind, like: Job | None = None) -> Job | None:
         """Claim the next job; with `like`, only one that carries the same options."""
         job = self._store.claim(kind, like.options if like else None)

@@ -3,18 +3,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from services.audio import SAMPLE_RATE
 from services.audio.clips import Clip
 from services.audio.decode import Decoder
 from services.audio.engines import Hypothesis
 from services.audio.transcript import Word
+from services.errors import OutOfMemory
 from services.files.operations import sha256_of
-from services.jobs.audio_worker import AudioWorker, Piece, Recording, assemble, batches
+from services.jobs.audio_worker import AudioWorker
 from services.jobs.lane import Claims
 from services.jobs.models import Kind, NewJob, Options, State
+from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results
 from services.jobs.store import JobStore
 from tests import media
@@ -26,13 +26,18 @@ class Fake:
     name, model, device = "Fake 1", "fake", "cpu"
 
     def __init__(self) -> None:
+        self.batch_seconds = 60.0
+        self.fitting = float("inf")
+        """Seconds, padding included, from which memory runs out."""
         self.calls: list[int] = []
         self.locked = 0
         """Calls that still meet a lock, as a manifest that antivirus holds."""
         self.trimmed = 0
 
-    def transcribe(self, batch):
+    def transcribe(self, batch, hints):
         self.calls.append(len(batch))
+        if len(batch) * max(samples.size for samples in batch) / SAMPLE_RATE > self.fitting:
+            raise OutOfMemory("no memory")
         if self.locked:
             self.locked -= 1
             raise PermissionError(13, "held", "manifest.json")
@@ -70,22 +75,8 @@ def clip(start: float, seconds: float) -> Clip:
 def recording(seconds: float, *heard: tuple[Clip, Hypothesis]) -> Recording:
     decoder = Decoder(media.DATA / "conf-noempty.wav")
     decoder.seconds = seconds
-    return Recording(None, decoder, iter(()), heard=list(heard), decoded=True)
-
-
-lengths = st.lists(st.floats(0.1, 30), max_size=40)
-
-
-@given(lengths, st.floats(5, 300))
-def test_batches_hold_every_piece_once_and_no_more_than_they_may(seconds, most):
-    pieces = [Piece(recording(1), clip(0, each)) for each in seconds]
-    made = batches(pieces, most)
-    assert sorted(map(id, (piece for batch in made for piece in batch))) == sorted(map(id, pieces))
-    for batch in made:
-        padded = max(piece.clip.seconds for piece in batch) * len(batch)
-        assert len(batch) == 1 or padded <= most + 1e-6
-    order = [piece.clip.seconds for batch in made for piece in batch]
-    assert order == sorted(order, reverse=True)
+    known = [Heard(clip.start, clip.seconds, found) for clip, found in heard]
+    return Recording(None, decoder, iter(()), heard=known, decoded=True)
 
 
 def test_a_transcript_has_its_clips_in_the_order_of_time():
@@ -96,6 +87,7 @@ def test_a_transcript_has_its_clips_in_the_order_of_time():
             (clip(0.5, 5), Hypothesis("Hello", [Word(0.2, 0.6, "Hello", 1.0)], "en")),
         ),
         Fake(),
+        [],
     )
     assert made.text == "Hello Bye."
     assert [(w.start, w.end) for w in made.words] == [(0.7, 1.1), (11.0, 11.5)]
@@ -108,7 +100,7 @@ def test_a_transcript_has_its_clips_in_the_order_of_time():
 
 def test_words_that_reach_past_the_end_are_held_back():
     heard = Hypothesis("late", [Word(0.5, 9.0, "late")])
-    made = assemble(recording(3.0, (clip(1.0, 2), heard)), Fake())
+    made = assemble(recording(3.0, (clip(1.0, 2), heard)), Fake(), [])
     assert [(w.start, w.end) for w in made.words] == [(1.5, 3.0)]
 
 
@@ -116,6 +108,7 @@ def test_a_model_without_word_times_gives_a_segment_per_clip():
     made = assemble(
         recording(9.0, (clip(1.0, 4), Hypothesis("one two")), (clip(6.0, 4), Hypothesis("three"))),
         Fake(),
+        [],
     )
     assert [(s.start, s.end, s.text) for s in made.segments] == [
         (1.0, 5.0, "one two"),
@@ -125,7 +118,7 @@ def test_a_model_without_word_times_gives_a_segment_per_clip():
 
 
 def test_nothing_heard_is_an_empty_transcript():
-    made = assemble(recording(9.0), Fake())
+    made = assemble(recording(9.0), Fake(), [])
     assert (made.text, made.segments, made.words, made.language) == ("", [], [], None)
 
 
@@ -197,6 +190,23 @@ def test_a_cancelled_job_costs_the_others_nothing(desk):
     worker.run(first, claims)
     states = [job.state for job in store.jobs(batch.id)]
     assert states == [State.CANCELLED] + [State.DONE] * 2 + [State.FAILED] + [State.DONE] * 2
+
+
+def test_a_size_that_did_not_fit_into_memory_is_not_tried_again(desk):
+    store, batch, claims, worker, host = desk
+    host.engine.fitting = 35.0
+    worker.run(claims.take(Kind.AUDIO), claims)
+    assert [job.state for job in store.jobs(batch.id)].count(State.DONE) == 5
+    assert host.engine.batch_seconds == 30.0, "but never less than one clip"
+
+
+def test_a_clip_alone_that_does_not_fit_into_memory_is_tried_again_later(desk):
+    store, batch, claims, worker, host = desk
+    host.engine.fitting = 0.1
+    worker.run(claims.take(Kind.AUDIO), claims)
+    assert {(job.state, job.error_kind) for job in store.jobs(batch.id)} == {
+        (State.FAILED, "transient")
+    }
 
 
 def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):

@@ -21,6 +21,19 @@ Report = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What a person says of recordings before they are transcribed.
+
+    `language` and `translate_to` are ISO 639-1 codes, None for whatever the model finds; `hotwords`
+    are names and terms that may be said. A model leaves aside what it cannot use.
+    """
+
+    language: str | None = None
+    translate_to: str | None = None
+    hotwords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """What an engine heard in one clip; word times count from the clip's beginning."""
 
@@ -38,12 +51,18 @@ class Engine(Protocol):
     """The model, for people."""
     device: str
     """`cpu` or `cuda`."""
+    batch_seconds: float
+    """Audio that a call should hold at most, padding included; lowered when memory ran out."""
 
-    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+    def transcribe(self, batch: Sequence[Samples], hints: Hints = ...) -> list[Hypothesis]:
         """Return one hypothesis per clip, in their order.
 
         Args:
             batch: 1-D float32 arrays at 16 kHz.
+            hints: What is known of them.
+
+        Raises:
+            OutOfMemory: they are too much for one call.
         """
 
     def trim(self) -> None:

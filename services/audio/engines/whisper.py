@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from services.audio.decode import Samples
-from services.audio.engines import Hypothesis, Report
+from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.transcript import Word
 from services.config import Settings
 from services.errors import ModelUnavailable
 from services.files.operations import sha256_of
 
 log = logging.getLogger(__name__)
+
+NONE = Hints()
 
 OFFLINE_MODEL = "tiny.en (offline)"
 
@@ -88,11 +90,12 @@ class WhisperEngine:
         self.name = f"faster-whisper {__version__}"
         self.model = model
         self.device = device
+        self.batch_seconds = 30.0
         self._whisper = whisper
 
-    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+    def transcribe(self, batch: Sequence[Samples], hints: Hints = NONE) -> list[Hypothesis]:
         """Transcribe clips one after the other: Whisper always works on 30 s at once."""
-        return [self._transcribe(samples) for samples in batch]
+        return [self._transcribe(samples, hints) for samples in batch]
 
     def trim(self) -> None:
         """Collect what is not used any more."""
@@ -102,7 +105,7 @@ class WhisperEngine:
         """Free the model's memory."""
         self._whisper.model.unload_model()
 
-    def _transcribe(self, samples: Samples) -> Hypothesis:
+    def _transcribe(self, samples: Samples, hints: Hints) -> Hypothesis:
         segments, info = self._whisper.transcribe(
             samples,
             beam_size=5,
