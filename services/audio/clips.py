@@ -33,7 +33,7 @@ Whisper pays for 30 s however short a clip is, and a model hears a short recordi
 
 _WINDOW_SECONDS = WINDOW / SAMPLE_RATE
 _GAP = round(JOIN_GAP / _WINDOW_SECONDS) * WINDOW
-_PROBE = SAMPLE_RATE // WINDOW * WINDOW
+_PROBE = 16 * WINDOW
 _CONTEXT = 16
 """Windows before a stretch that are looked at again: the detector has to hear itself in."""
 
@@ -107,7 +107,7 @@ def is_unbroken(
 ) -> bool:
     """Whether somebody speaks all through a recording, no pause longer than `JOIN_GAP`.
 
-    Only about a third of it is looked at: the second before the point at which a pause would
+    Only about a fifth of it is looked at: the half second before the point at which a pause would
     become too long, and what lies before that only if nobody speaks there.
     """
     spoken = 0  # sample up to which that is known

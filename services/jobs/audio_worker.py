@@ -26,6 +26,8 @@ from services.jobs.stretches import Stretches
 
 log = logging.getLogger(__name__)
 
+_CORES = os.cpu_count() or 1
+
 WINDOW_BATCHES = 4
 """Calls of the model for which speech is decoded ahead, and jobs are claimed."""
 
@@ -51,7 +53,7 @@ class AudioWorker:
         claims.progress(job, 0.0, "waiting for the model")
         options = job.options
         engine = self._host.get(options.engine, options.model, options.nemo_input)
-        hints = Hints()
+        hints = Hints()  # of the job's options
         _Run(engine, hints, claims, self._settings, job).run()
 
     def close(self) -> None:
@@ -75,7 +77,7 @@ class _Run:
         self._window = Window()
         identity = {"engine": engine.name, "model": engine.model, "clip": settings.clip_seconds}
         self._stretches = Stretches(settings.results_dir, identity)
-        self._clerk = Clerk(claims, engine, self._stretches, notes=[])
+        self._clerk = Clerk(claims, engine, self._stretches, engine.left_aside(hints))
         self._ahead = Ahead(
             self._take,
             seconds=WINDOW_BATCHES * max(engine.batch_seconds, settings.clip_seconds),
@@ -170,6 +172,8 @@ class _Run:
 
         def call() -> list[Hypothesis]:
             try:
+                # A core that decodes is no help to the model: its threads wait for each other.
+                self._engine.cores = max(1, _CORES - 1) if self._ahead.busy else 0
                 clips = [piece.clip.samples for piece in batch]
                 return self._engine.transcribe(clips, self._hints)
             except OSError:
@@ -199,4 +203,4 @@ class _Run:
 
 def _decoders() -> int:
     """Return how many threads decode: few, because the model needs the CPU too."""
-    return min(4, max(1, (os.cpu_count() or 1) // 4))
+    return min(4, max(1, _CORES // 4))

@@ -48,6 +48,9 @@ class Fake:
         ]
         return [Hypothesis(heard[0].text, heard, "en") for heard in words]
 
+    def left_aside(self, hints):
+        return []
+
     def trim(self) -> None:
         self.trimmed += 1
 

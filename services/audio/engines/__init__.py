@@ -51,6 +51,8 @@ class Engine(Protocol):
     """The model, for people."""
     device: str
     """`cpu` or `cuda`."""
+    cores: int
+    """CPU cores that a call may use on a CPU; 0 for all. Others decode meanwhile."""
     batch_seconds: float
     """Audio that a call should hold at most, padding included; lowered when memory ran out."""
 
@@ -64,6 +66,9 @@ class Engine(Protocol):
         Raises:
             OutOfMemory: they are too much for one call.
         """
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences, for a person, on what the model cannot use of `hints`."""
 
     def trim(self) -> None:
         """Give back memory that is only kept for later; called after a failure."""

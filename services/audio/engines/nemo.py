@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import logging
@@ -105,6 +106,8 @@ class NemoEngine:
         self.model = label
         self.device = device
         self.batch_seconds = CPU_BATCH_SECONDS
+        self.cores = 0
+        _cores()
         self._model = model
         self._precision = precision
         self._input = nemo_input
@@ -132,6 +135,10 @@ class NemoEngine:
             )
             for one, shift in zip(found, before, strict=True)
         ]
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences on what the model cannot use of `hints`."""
+        return self._decoder.left_aside(hints)
 
     def fitting_seconds(self, clip_seconds: float) -> float:
         """Return how many seconds of audio fit into the free memory in one call, with a reserve.
@@ -168,6 +175,8 @@ class NemoEngine:
     def _inference(self) -> Iterator[None]:
         import torch
 
+        if self.device == "cpu":
+            torch.set_num_threads(self.cores or _cores())
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             if self.device == "cuda" and self._precision != "float32":
@@ -215,6 +224,14 @@ def _contained_temp(directory: Path) -> Iterator[None]:
         yield
     finally:
         transcription.tempfile = original
+
+
+@functools.cache
+def _cores() -> int:
+    """Return the number of threads that PyTorch chose for this machine, before any of ours did."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 @contextlib.contextmanager

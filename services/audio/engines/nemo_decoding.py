@@ -28,6 +28,8 @@ class Decoding:
         self._prompted = isinstance(model, EncDecMultiTaskModel)
         self._ctc = isinstance(model, EncDecCTCModel)
         self._phrases: tuple[str, ...] | None = None
+        self.phrases_refused = False
+        """Whether the model cannot listen for the phrases that it was given."""
         self._plain: Any = None  # the checkpoint's own decoding
 
     def prepare(self, phrases: tuple[str, ...]) -> None:
@@ -36,18 +38,20 @@ class Decoding:
             return
         self._phrases = phrases
         if self._prompted:  # Canary: its own times, no confidence
+            self.phrases_refused = bool(phrases)
             return
         from omegaconf import OmegaConf
 
         if self._plain is None:
             self._plain = OmegaConf.to_container(self._model.cfg.decoding, resolve=True)
         plain = OmegaConf.create(self._plain)
+        self.phrases_refused = bool(phrases)
         for changes in (self._wanted(phrases), self._wanted(())):
             try:
                 self._model.change_decoding_strategy(OmegaConf.merge(plain, changes), verbose=False)
                 return
             except Exception as error:  # of a checkpoint with a decoding of its own
-                log.warning("%s: %s", type(self._model).__name__, error)
+                log.warning("%s takes no such decoding: %s", type(self._model).__name__, error)
         self._model.change_decoding_strategy(
             OmegaConf.merge(plain, {"compute_timestamps": True}), verbose=False
         )
@@ -64,6 +68,16 @@ class Decoding:
             language = hints.language or "en"
             call |= {"source_lang": language, "target_lang": hints.translate_to or language}
         return self._model.transcribe(audio, **call)
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences on what the model could not use of `hints`."""
+        self.prepare(hints.hotwords)
+        found = []
+        if self.phrases_refused:
+            found.append("This model cannot listen for the names and terms that were given.")
+        if hints.translate_to and not self._prompted:
+            found.append("This model does not translate: the text is in the language spoken.")
+        return found
 
     def confidences(self, found: Any) -> list[float | None]:
         """Return the confidence in each word of a hypothesis, from 0 to 1; None where unknown.

@@ -91,11 +91,18 @@ class WhisperEngine:
         self.model = model
         self.device = device
         self.batch_seconds = 30.0
+        self.cores = 0  # CTranslate2 keeps the number that it was loaded with
         self._whisper = whisper
 
     def transcribe(self, batch: Sequence[Samples], hints: Hints = NONE) -> list[Hypothesis]:
         """Transcribe clips one after the other: Whisper always works on 30 s at once."""
         return [self._transcribe(samples, hints) for samples in batch]
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences on what the model cannot use of `hints`."""
+        if hints.translate_to not in (None, "en"):
+            return ["Whisper translates into English only: the text is in the language spoken."]
+        return []
 
     def trim(self) -> None:
         """Collect what is not used any more."""
