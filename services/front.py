@@ -54,7 +54,8 @@ class Front(View):
 
     def default_options(self) -> Options:
         """Return what a batch carries when nothing else is chosen."""
-        return Options(engine=self.settings.engine, nemo_input=self.settings.nemo_input)
+        settings = self.settings
+        return Options(settings.engine, None, settings.nemo_input, hotwords=settings.hotwords)
 
     def submit(
         self,

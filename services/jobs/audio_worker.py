@@ -53,8 +53,12 @@ class AudioWorker:
         claims.progress(job, 0.0, "waiting for the model")
         options = job.options
         engine = self._host.get(options.engine, options.model, options.nemo_input)
-        hints = Hints()  # of the job's options
+        hints = Hints(options.language, options.translate_to, options.hotwords)
         _Run(engine, hints, claims, self._settings, job).run()
+
+    def idle(self) -> None:
+        """Free the model when a person asked for it, or when it has had nothing to do for long."""
+        self._host.free_if_idle()
 
     def close(self) -> None:
         """Free the model."""

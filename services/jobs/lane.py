@@ -35,6 +35,9 @@ class Worker(Protocol):
         back if the server stops, and failed otherwise.
         """
 
+    def idle(self) -> None:
+        """Free what is not needed while there is no work; called every second or so."""
+
     def close(self) -> None:
         """Free models and processes."""
 
@@ -273,6 +276,7 @@ class Lane:
         self._claims = claims
         job = claims.take(self._worker.kind)
         if job is None:
+            self._worker.idle()
             return False
         error: BaseException | None = None
         try:

@@ -11,6 +11,8 @@ from dataclasses import replace as changed
 from services.audio.clips import Clip, clips
 from services.audio.decode import Decoder
 from services.audio.engines import Engine, Hypothesis
+from services.audio.exports import clock
+from services.audio.repetition import repetitions
 from services.audio.segments import in_order, segments_from_words
 from services.audio.transcript import Segment, Transcript, Word
 from services.jobs.models import Job
@@ -173,5 +175,13 @@ def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Tra
         model=engine.model,
         segments=segments,
         words=words,
-        notes=[*recording.decoder.notes, *more_notes],
+        notes=[*recording.decoder.notes, *more_notes, *_doubts(words)],
     )
+
+
+def _doubts(words: list[Word]) -> list[str]:
+    return [
+        f"From {clock(found.start)} to {clock(found.end)} the model wrote “{found.phrase}” "
+        f"{found.times} times in a row: listen whether that was said."
+        for found in repetitions(words)
+    ]

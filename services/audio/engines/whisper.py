@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from services.audio import languages
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.transcript import Word
@@ -100,9 +101,16 @@ class WhisperEngine:
 
     def left_aside(self, hints: Hints) -> list[str]:
         """Return sentences on what the model cannot use of `hints`."""
+        found = []
         if hints.translate_to not in (None, "en"):
-            return ["Whisper translates into English only: the text is in the language spoken."]
-        return []
+            found.append(
+                "Whisper translates into English only: the text is in the language spoken."
+            )
+        if hints.language and not self._known(hints.language):
+            found.append(
+                f"This model does not know the language “{languages.name(hints.language)}”."
+            )
+        return found
 
     def trim(self) -> None:
         """Collect what is not used any more."""
@@ -112,9 +120,15 @@ class WhisperEngine:
         """Free the model's memory."""
         self._whisper.model.unload_model()
 
+    def _known(self, language: str | None) -> str | None:
+        return language if language in self._whisper.supported_languages else None
+
     def _transcribe(self, samples: Samples, hints: Hints) -> Hypothesis:
         segments, info = self._whisper.transcribe(
             samples,
+            language=self._known(hints.language),
+            task="translate" if hints.translate_to == "en" != hints.language else "transcribe",
+            hotwords=", ".join(hints.hotwords) or None,
             beam_size=5,
             word_timestamps=True,
             # Text of one clip must not depend on which clip came before it.
