@@ -8,7 +8,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from services.audio.catalog import Downloads, Model, models
+from services.audio.catalog import Downloads, Model, models, with_sizes
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
 from services.config import Settings
 from services.errors import DirectoryInUse
@@ -146,6 +146,10 @@ class Runtime(Front):
     def speech_models(self) -> list[Model]:
         """Return the speech models on this machine, and others that are known."""
         return models(self.settings.nemo_model, self.settings.models_dir)
+
+    def speech_models_with_sizes(self) -> list[Model]:
+        """Return them with the sizes that the hub gives; where there is none, it takes a while."""
+        return with_sizes(self.speech_models(), self.settings.hub_timeout)
 
     def engine_choice(self, options: Options) -> Choice | None:
         """Return the engine and model that these options stand for now.

@@ -1,4 +1,5 @@
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,11 @@ from services.errors import OutOfMemory
 from services.files.operations import sha256_of
 from services.jobs.audio_worker import AudioWorker
 from services.jobs.lane import Claims
-from services.jobs.models import Kind, NewJob, Options, State
+from services.jobs.models import Job, Kind, NewJob, Options, State
 from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results
 from services.jobs.store import JobStore
+from services.jobs.stretches import NAME
 from tests import media
 
 
@@ -220,3 +222,62 @@ def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):
     later = store.add_batch("ana", path.parent, replace(first.options, engine="nemo"), [other])
     worker.run(first, claims)
     assert store.jobs(later.id)[0].state is State.QUEUED
+
+
+class Stopping(Fake):
+    """An engine during whose third call the server is stopped."""
+
+    stopping: threading.Event
+
+    def transcribe(self, batch, hints):
+        if len(self.calls) == 2:
+            self.stopping.set()
+            time.sleep(1.2)  # those who work beside it look twice a second
+        return super().transcribe(batch, hints)
+
+
+@pytest.fixture
+def long_job(tmp_path, settings):
+    """A recording of six minutes, and a function that runs it with an engine as a server would."""
+    prompt = media.at_16k(media.DATA / "agent-alreadyon.wav")
+    spoken = np.tile(np.concatenate([prompt / np.abs(prompt).max() * 0.9, np.zeros(8000)]), 60)
+    path = media.write_wav(tmp_path / "long.wav", spoken)
+    store = JobStore(f"sqlite:///{tmp_path}/jobs.db")
+    new = NewJob(path.name, Kind.AUDIO, path, sha256_of(path), path.stat().st_size)
+    batch = store.add_batch("ana", tmp_path, Options("whisper"), [new])
+    results = Results(settings.results_dir)
+
+    def run(engine: Fake, options: Options | None = None) -> tuple[Job, int]:
+        """Return the job after the run, and how many clips the engine heard."""
+        stopping = engine.stopping = threading.Event()
+        ids = [job.id for job in store.jobs(batch.id)]
+        store.requeue(ids, states=(State.DONE,))
+        if options is not None:
+            store.set_options(ids, options)
+        claims = Claims(store, results, stopping, lambda: None)
+        AudioWorker(settings, Host(engine)).run(claims.take(Kind.AUDIO), claims)
+        claims.settle_rest(None)
+        return store.jobs(batch.id)[0], sum(engine.calls)
+
+    yield run, results
+    store.close()
+
+
+def test_after_a_stop_a_long_recording_goes_on_and_no_word_is_lost_or_doubled(long_job):
+    run, results = long_job
+    stopped, before = run(Stopping())
+    assert stopped.state is State.QUEUED and before > 0
+    assert (results.directory(stopped.id) / NAME).is_file()
+    done, after = run(Fake())
+    resumed = results.load(done.id)
+    assert done.state is State.DONE and not (results.directory(done.id) / NAME).exists()
+    _, whole = run(Fake())
+    assert after < whole, "what was kept was not heard again"
+    assert resumed == results.load(done.id), "as in one go"
+
+
+def test_after_a_stop_other_options_begin_anew(long_job):
+    run, _ = long_job
+    run(Stopping())
+    _, heard = run(Fake(), Options("whisper", hotwords=("agent",)))
+    assert heard == run(Fake())[1]

@@ -103,13 +103,9 @@ class WhisperEngine:
         """Return sentences on what the model cannot use of `hints`."""
         found = []
         if hints.translate_to not in (None, "en"):
-            found.append(
-                "Whisper translates into English only: the text is in the language spoken."
-            )
+            found.append("Whisper translates only into English: the text is as it was spoken.")
         if hints.language and not self._known(hints.language):
-            found.append(
-                f"This model does not know the language “{languages.name(hints.language)}”."
-            )
+            found.append(f"This model does not know {languages.name(hints.language)}.")
         return found
 
     def trim(self) -> None:
