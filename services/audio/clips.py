@@ -19,6 +19,12 @@ Low on purpose: a window kept by mistake costs a little time, one dropped costs 
 held-back spoken digits none stays below it; silence, noise and tones stay at 0.12 or less.
 """
 
+FEWEST = 2
+"""Windows of speech, of 32 ms each, that make an utterance: one alone is a sound of an instrument.
+
+Each of the held-back spoken digits has at least these.
+"""
+
 CERTAIN = 0.5
 """Probability from which a window that is looked at without what precedes it counts as speech."""
 
@@ -139,6 +145,8 @@ def speech_spans(probabilities: NDArray[np.float32], longest: float) -> list[tup
     gap = _GAP // WINDOW
     spans: list[tuple[int, int]] = []
     for run in np.split(speech, np.flatnonzero(np.diff(speech) > 2 * padding) + 1):
+        if run.size < FEWEST:
+            continue
         start = max(0, int(run[0]) - padding)
         end = min(probabilities.size, int(run[-1]) + 1 + padding)
         while end - start > most:
