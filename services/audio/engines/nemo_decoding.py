@@ -45,16 +45,16 @@ class Decoding:
         if self._plain is None:
             self._plain = OmegaConf.to_container(self._model.cfg.decoding, resolve=True)
         plain = OmegaConf.create(self._plain)
-        self.phrases_refused = bool(phrases)
-        for changes in (self._wanted(phrases), self._wanted(())):
+        tries = [self._wanted(phrases), self._wanted(()), {"compute_timestamps": True}]
+        for changes in tries if phrases else tries[1:]:
             try:
                 self._model.change_decoding_strategy(OmegaConf.merge(plain, changes), verbose=False)
+                self.phrases_refused = bool(phrases) and changes is not tries[0]
                 return
             except Exception as error:  # of a checkpoint with a decoding of its own
                 log.warning("%s takes no such decoding: %s", type(self._model).__name__, error)
-        self._model.change_decoding_strategy(
-            OmegaConf.merge(plain, {"compute_timestamps": True}), verbose=False
-        )
+                if changes is tries[-1]:
+                    raise
 
     def transcribe(self, audio: Any, batch_size: int, hints: Hints) -> Any:
         """Return what the model hears, in one batch."""
@@ -83,8 +83,8 @@ class Decoding:
         """Return the confidence in each word of a hypothesis, from 0 to 1; None where unknown.
 
         Of a CTC model it is the mean probability of the tokens that it took, blanks left out; of a
-        transducer it is NeMo's own, the same by its default. (NeMo 3.0 cannot give that of a
-        CTC model of characters: it joins their numbers as if they were text.)
+        transducer it is NeMo's own, of the same kind. (NeMo 3.0 cannot give it of a CTC model of
+        characters: it joins their numbers as if they were text.)
         """
         stamps = (found.timestamp or {}).get("word", []) if found.text else []
         if self._ctc:
@@ -109,7 +109,11 @@ class Decoding:
             return wanted | {"ctc_timestamp_type": "word"}
         if self._device == "cuda":
             greedy["use_cuda_graph_decoder"] = True
-        confidence = {"preserve_word_confidence": True, "exclude_blank": True}
+        confidence = {
+            "preserve_word_confidence": True,
+            "exclude_blank": True,
+            "method_cfg": {"name": "max_prob"},
+        }
         return wanted | {"rnnt_timestamp_type": "word", "confidence_cfg": confidence}
 
 
