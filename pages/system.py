@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from pathlib import Path
 
 import streamlit as st
 
 from pages import context
 from services import system
+from services.audio import languages
+from services.audio.catalog import Model
 from services.jobs.models import Kind, State
 from services.watch.root import RootState, RootStatus
 
@@ -95,6 +98,17 @@ def live() -> None:
         "Device": status.device or runtime.settings.device,
     }
     st.table(rows, border="horizontal", hide_header=True)
+    if status.state == "ready":
+        minutes = runtime.settings.model_idle_minutes
+        kept = (
+            "It stays loaded."
+            if minutes is None
+            else (f"It is freed after {minutes:g} minutes without work.")
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Unload now", icon=":material/eject:"):
+                runtime.free_model()
+            st.caption(f"{kept} Work that is under way ends first.")
 
     st.subheader("Queue")
     context.paused_banner(runtime)
@@ -152,9 +166,62 @@ def live() -> None:
         )
 
 
+@st.fragment(run_every="2s")
+def models() -> None:
+    """Show the speech models, and fetch those that are not here."""
+    downloads = runtime.downloads
+    if downloads.share is not None:
+        st.progress(downloads.share, f"Downloading {downloads.model} ({downloads.share:.0%})")
+    elif downloads.problem:
+        st.error(downloads.problem, icon=":material/error:")
+    found = runtime.speech_models()
+    sizes = st.session_state.get("hub_sizes", {})
+    st.table(
+        {
+            Path(model.name).name if model.path else model.name: described(
+                model, model.size or sizes.get(model.name)
+            )
+            for model in found
+        },
+        border="horizontal",
+        hide_header=True,
+    )
+    missing = [model.name for model in found if not model.here and "/" in model.name]
+    if missing:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            wanted = st.selectbox("Model", missing, key="model-to-download")
+            if st.button(
+                "Download", icon=":material/download:", disabled=downloads.share is not None
+            ):
+                runtime.downloads.start(wanted)
+                st.rerun(scope="fragment")
+            if st.button("Ask the hub for sizes", icon=":material/straighten:"):
+                with st.spinner("Asking the hub …"):
+                    asked = runtime.speech_models_with_sizes()
+                st.session_state.hub_sizes = {model.name: model.size for model in asked}
+                if not any(model.size for model in asked if not model.here):
+                    st.toast("The hub did not answer.")
+                else:
+                    st.rerun(scope="fragment")
+        st.caption("A download that broke off goes on where it was.")
+
+
+def described(model: Model, size: int | None) -> str:
+    """Return where a model is, how large, and which languages it hears, for people."""
+    known = [languages.name(code) for code in model.languages or ()]
+    parts = [
+        "on this machine" if model.here else "on the hub",
+        context.size(size) if size else "",
+        ", ".join(known) if len(known) <= 4 else f"{len(known)} languages",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
 st.title("System")
 context.offline_banner(runtime.engine_choice(runtime.default_options()), link=False)
 live()
+st.subheader("Speech models")
+models()
 with st.expander("How to get Parakeet", icon=":material/download:"):
     st.markdown(GET_PARAKEET)
 with st.expander("Versions", icon=":material/info:"):

@@ -79,11 +79,18 @@ class Settings(BaseSettings):
     hub_timeout: float = Field(3.0, gt=0, le=60)
     """Seconds that the model hub has to answer before it counts as out of reach."""
 
+    hotwords: tuple[str, ...] = ()
+    """Names and terms of the team's, which every new batch listens for unless it is changed."""
+
+    model_idle_minutes: float | None = Field(30.0, ge=0)
+    """Time without work after which the speech model is freed, in minutes; never when unset."""
+
     clip_seconds: float = Field(30.0, ge=5, le=300)
     """Longest stretch of speech given to a model at once, in seconds."""
 
-    batch_seconds: float = Field(60.0, ge=5, le=3600)
-    """Audio in one model call at most, padding included, in seconds."""
+    batch_seconds: float | None = Field(None, ge=5, le=3600)
+    """Audio in one NeMo call at most, padding included, in seconds; when unset, 60 on a CPU, and on
+    a GPU what its free memory holds."""
 
     document_workers: int = Field(2, ge=1, le=64)
     """Processes that read documents at the same time."""

@@ -65,6 +65,10 @@ class EditConflict(ScriptoriumError):
     """Somebody else changed the same thing meanwhile; nothing was saved."""
 
 
+class OutOfMemory(TransientError):
+    """There was not enough memory, of the machine or of its GPU."""
+
+
 class WorkerDied(TransientError):
     """A worker process ended, or had to be ended, in the middle of its work."""
 

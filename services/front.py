@@ -63,6 +63,7 @@ class Front(View):
             reader=settings.document_reader,
             ocr=settings.ocr,
             ocr_languages=settings.ocr_languages,
+            hotwords=settings.hotwords,
         )
 
     def submit(

@@ -8,6 +8,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from services.audio.catalog import Downloads, Model, models, with_sizes
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
 from services.config import Settings
 from services.errors import DirectoryInUse
@@ -87,6 +88,7 @@ class Runtime(Front):
             log.warning(warning)
         if freed := self._store.recover():
             log.info("%d jobs of the last run were taken up again", freed)
+        self.downloads = Downloads()
         self._host = EngineHost(settings, Hub(settings.nemo_model, settings.hub_timeout))
         self._janitor = Janitor(
             settings.temp_root,
@@ -135,6 +137,19 @@ class Runtime(Front):
     def engine_status(self) -> EngineStatus:
         """Return what the speech engine is doing."""
         return self._host.status
+
+    def free_model(self) -> None:
+        """Have the speech model's memory freed as soon as it has nothing to do."""
+        self._host.ask_to_free()
+        self._wake()
+
+    def speech_models(self) -> list[Model]:
+        """Return the speech models on this machine, and others that are known."""
+        return models(self.settings.nemo_model, self.settings.models_dir)
+
+    def speech_models_with_sizes(self) -> list[Model]:
+        """Return them with the sizes that the hub gives; where there is none, it takes a while."""
+        return with_sizes(self.speech_models(), self.settings.hub_timeout)
 
     def engine_choice(self, options: Options) -> Choice | None:
         """Return the engine and model that these options stand for now.

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -30,7 +30,7 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """Memory and disk in bytes; `gpu` names the card and its memory, None without one."""
+    """Memory and disk in bytes; `gpu` names the card and its memory in use, None without one."""
 
     memory_used: int
     memory_total: int
@@ -57,23 +57,28 @@ def machine(data_dir: Path, temp_root: Path) -> Machine:
         disk_total=disk.total,
         data_used=_used(data_dir, minute) - (temp if temp_root.is_relative_to(data_dir) else 0),
         temp_used=temp,
-        gpu=gpu(),
+        gpu=gpu(int(time.time() // 5)),
         cpus=os.cpu_count() or 1,
     )
 
 
-@cache
-def gpu() -> str | None:
-    """Return the first NVIDIA card and its memory, as its driver names it; None without one."""
+@lru_cache(maxsize=1)
+def gpu(moment: int) -> str | None:
+    """Return the first NVIDIA card and its memory in use, after its driver; None without one.
+
+    Args:
+        moment: The driver is asked again when this has changed.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    query = [program, "--query-gpu=name,memory.used,memory.total", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
+        name, used_mib, total_mib = done.stdout.strip().splitlines()[0].rsplit(",", 2)
+        return f"{name}, {int(used_mib):,} of {int(total_mib):,} MiB in use"
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
-    return done.stdout.strip().splitlines()[0] if done.stdout.strip() else None
 
 
 def versions() -> dict[str, str]:

@@ -53,6 +53,19 @@ def hub_has(model: str, timeout: float) -> bool:
     return True
 
 
+def hub_size(model: str, timeout: float) -> int | None:
+    """Ask the hub how large a checkpoint is, in bytes; None when it does not say in time."""
+    from huggingface_hub import HfApi
+
+    try:
+        found = HfApi().model_info(model, timeout=timeout, files_metadata=True)
+    except Exception as error:  # no network, no such model, offline mode, …
+        log.info("the hub has no answer for %s: %s", model, type(error).__name__)
+        return None
+    sizes = {part.rfilename: part.size for part in found.siblings or ()}
+    return sizes.get(_file_of(model))
+
+
 def download(model: str, progress: Callable[[float], None]) -> Path:
     """Fetch a checkpoint from the hub into the hub's own cache; a broken one is resumed.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,29 @@ Low on purpose: a window kept by mistake costs a little time, one dropped costs 
 held-back spoken digits none stays below it; silence, noise and tones stay at 0.12 or less.
 """
 
+FEWEST = 2
+"""Windows of speech, of 32 ms each, that make an utterance: one alone is a sound of an instrument.
+
+Each of the held-back spoken digits has at least these.
+"""
+
+CERTAIN = 0.5
+"""Probability from which a window that is looked at without what precedes it counts as speech."""
+
 PADDING = 0.5
 """Seconds kept before and after speech, so that soft first and last sounds stay."""
 
 JOIN_GAP = 3.0
-"""Longest pause inside a clip, in seconds. Whisper pays for 30 s however short a clip is."""
+"""Longest pause inside a clip, and at a recording's ends, in seconds.
+
+Whisper pays for 30 s however short a clip is, and a model hears a short recording best whole.
+"""
 
 _WINDOW_SECONDS = WINDOW / SAMPLE_RATE
+_GAP = round(JOIN_GAP / _WINDOW_SECONDS) * WINDOW
+_PROBE = 16 * WINDOW
+_CONTEXT = 16
+"""Windows before a stretch that are looked at again: the detector has to hear itself in."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,9 @@ class Clip:
 
     start: float
     samples: Samples
+    resume: int | None = None
+    """Sample from which cutting can begin anew once this clip and those before it are dealt with;
+    None within what was cut at once."""
 
     @property
     def seconds(self) -> float:
@@ -41,35 +60,75 @@ class Clip:
         return self.samples.size / SAMPLE_RATE
 
 
-def clips(blocks: Iterable[Samples], longest: float) -> Generator[Clip, None, None]:
+def clips(blocks: Iterable[Samples], longest: float, begin: int = 0) -> Generator[Clip, None, None]:
     """Cut decoded `blocks` into clips of at most `longest` seconds, at pauses where possible.
 
     Stretches without speech are left out, so that no model invents words for them. Memory
-    holds about two clips however long the recording is.
+    holds about three clips however long the recording is.
+
+    Args:
+        blocks: The recording from its beginning.
+        longest: Seconds of speech in a clip at most.
+        begin: Sample to begin at, one that an earlier run gave as `Clip.resume`.
     """
     held: Samples = np.zeros(0, np.float32)
-    begin = 0  # where `held` begins, in samples
-    limit = int(longest * SAMPLE_RATE)
+    known: NDArray[np.float32] = np.zeros(0, np.float32)
+    at, skip = begin, begin  # where `held` begins; what has still to be passed over, in samples
+    limit = int(longest * SAMPLE_RATE) // WINDOW * WINDOW
     for block in blocks:
-        held = np.concatenate([held, block])
+        if skip >= block.size:
+            skip -= block.size
+            continue
+        held, skip = np.concatenate([held, block[skip:]]), 0
         while held.size >= 2 * limit:
+            known = _probabilities(held[: 2 * limit], known)
             # A span that ends before `limit` can no longer change, whatever comes next: the
             # one after it has been seen in full.
-            keep = limit
-            for start, end in speech_spans(speech_probabilities(held), longest):
+            keep, ready = limit, []
+            for start, end in speech_spans(known, longest):
                 if end > limit:
                     keep = min(start, limit)
                     break
-                yield _clip(begin, held, start, end)
-            held, begin = held[keep:], begin + keep
-    if held.size:
-        for start, end in speech_spans(speech_probabilities(held), longest):
-            yield _clip(begin, held, start, end)
+                ready.append((start, end))
+            if ready and at == 0:
+                ready[0] = _to_the_beginning(ready[0], limit)
+            yield from _cut(held, at, ready, at + keep)
+            held, known, at = held[keep:], known[keep // WINDOW :], at + keep
+    if not held.size:
+        return
+    if at == 0 and held.size <= limit and is_unbroken(held):
+        yield Clip(0.0, held)
+        return
+    spans = speech_spans(_probabilities(held, known), longest)
+    if spans and at == 0:
+        spans[0] = _to_the_beginning(spans[0], limit)
+    if spans and held.size - spans[-1][1] <= _GAP and held.size - spans[-1][0] <= limit:
+        spans[-1] = (spans[-1][0], held.size)
+    yield from _cut(held, at, spans, None)
 
 
-def _clip(begin: int, held: Samples, start: int, end: int) -> Clip:
-    # A copy, so that a clip waiting for its batch does not keep all of `held` in memory.
-    return Clip((begin + start) / SAMPLE_RATE, held[start:end].copy())
+def is_unbroken(
+    samples: Samples,
+    probabilities: Callable[[Samples], NDArray[np.float32]] = speech_probabilities,
+) -> bool:
+    """Whether somebody speaks all through a recording, no pause longer than `JOIN_GAP`.
+
+    Only about a fifth of it is looked at: the half second before the point at which a pause would
+    become too long, and what lies before that only if nobody speaks there.
+    """
+    spoken = 0  # sample up to which that is known
+    while samples.size - spoken > _GAP or spoken == 0:
+        end = min(spoken + _GAP, samples.size)
+        while True:
+            begin = max(spoken, end - _PROBE)
+            found = np.flatnonzero(probabilities(samples[begin:end]) >= CERTAIN)
+            if found.size:
+                spoken = begin + (int(found[-1]) + 1) * WINDOW
+                break
+            if begin == spoken:
+                return False
+            end = begin
+    return True
 
 
 def speech_spans(probabilities: NDArray[np.float32], longest: float) -> list[tuple[int, int]]:
@@ -83,9 +142,11 @@ def speech_spans(probabilities: NDArray[np.float32], longest: float) -> list[tup
         return []
     most = max(1, int(longest / _WINDOW_SECONDS))
     padding = round(PADDING / _WINDOW_SECONDS)
-    gap = round(JOIN_GAP / _WINDOW_SECONDS)
+    gap = _GAP // WINDOW
     spans: list[tuple[int, int]] = []
     for run in np.split(speech, np.flatnonzero(np.diff(speech) > 2 * padding) + 1):
+        if run.size < FEWEST:
+            continue
         start = max(0, int(run[0]) - padding)
         end = min(probabilities.size, int(run[-1]) + 1 + padding)
         while end - start > most:
@@ -101,3 +162,24 @@ def speech_spans(probabilities: NDArray[np.float32], longest: float) -> list[tup
         else:
             joined.append((start, end))
     return [(start * WINDOW, end * WINDOW) for start, end in joined]
+
+
+def _probabilities(held: Samples, known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities of `held`, whose first windows are `known`."""
+    again = min(_CONTEXT, known.size)
+    found = speech_probabilities(held[(known.size - again) * WINDOW :])
+    return np.concatenate([known, found[again:]])
+
+
+def _to_the_beginning(span: tuple[int, int], limit: int) -> tuple[int, int]:
+    start, end = span
+    return (0, end) if start <= _GAP and end <= limit else span
+
+
+def _cut(
+    held: Samples, at: int, spans: list[tuple[int, int]], resume: int | None
+) -> Generator[Clip, None, None]:
+    for number, (start, end) in enumerate(spans, start=1):
+        # A copy, so that a clip waiting for its batch does not keep all of `held` in memory.
+        samples = held[start:end].copy()
+        yield Clip((at + start) / SAMPLE_RATE, samples, resume if number == len(spans) else None)

@@ -27,6 +27,10 @@ _FORMATS = (
 )
 _OPEN = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
+# Plain samples: in packets of 4096 bytes, FFmpeg's default, they take longer to read than to use,
+# and what they are is known from their first packet.
+_OPEN_WAV = _OPEN | {"max_size": "65536", "probesize": "65536"}
+
 
 @dataclass(frozen=True)
 class MediaInfo:
@@ -69,7 +73,7 @@ class Decoder:
         """Sentences on damage, complete when `blocks` has ended."""
 
     def blocks(self) -> Iterator[Samples]:
-        """Yield the sound in 1-D float32 arrays of at most 30 s at 16 kHz.
+        """Yield the sound in 1-D float32 arrays of about 30 s at 16 kHz.
 
         Raises:
             UnreadableMedia: nothing can be decoded, or less than 0.1 s of sound is there.
@@ -107,21 +111,19 @@ class Decoder:
                     continue
                 broken = 0
                 for frame in frames:
-                    samples = frame.to_ndarray().reshape(-1)
-                    bad = ~np.isfinite(samples)
-                    if bad.any():
-                        invalid += int(bad.sum())
-                        samples = np.where(bad, np.float32(0), samples)
-                    pending.append(samples)
-                    held += samples.size
+                    pending.append(frame.to_ndarray().reshape(-1))
+                    held += pending[-1].size
                 if held >= BLOCK_SECONDS * SAMPLE_RATE:
                     self.seconds += held / SAMPLE_RATE
-                    yield np.concatenate(pending)
+                    block, bad = _finite(np.concatenate(pending))
+                    invalid += bad
+                    yield block
                     pending, held = [], 0
         self.seconds += held / SAMPLE_RATE
-        self._check(damaged, invalid)
+        last, bad = _finite(np.concatenate([*pending, np.zeros(0, np.float32)]))
+        self._check(damaged, invalid + bad)
         if held:
-            yield np.concatenate(pending)
+            yield last
 
     def _check(self, damaged: int, invalid: int) -> None:
         if self.seconds == 0:
@@ -150,6 +152,14 @@ class Decoder:
             self.notes.append(
                 f"The file ends early: {self.seconds:.1f} s of {self.declared:.1f} s could be read."
             )
+
+
+def _finite(samples: Samples) -> tuple[Samples, int]:
+    """Return `samples` with silence in place of NaN and infinity, and how many these were."""
+    good = np.isfinite(samples)
+    if good.all():
+        return samples, 0
+    return np.where(good, samples, np.float32(0)), int(samples.size - good.sum())
 
 
 class _Resampler:
@@ -183,10 +193,12 @@ def _opened(path: Path, name: str) -> Any:
     if path.stat().st_size == 0:
         raise UnreadableMedia(f"“{name}” is empty (0 bytes). Upload it again.")
     # Waits while another program has the file, and tells a lock from damage.
-    open_to_read(path).close()
+    with open_to_read(path) as handle:
+        head = handle.read(12)
+    options = _OPEN_WAV if head[:4] == b"RIFF" and head[8:] == b"WAVE" else _OPEN
     try:
         # Tags are text in any encoding; they must not make the sound unreadable.
-        return av.open(str(path), options=_OPEN, metadata_errors="replace")
+        return av.open(str(path), options=options, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise UnreadableMedia(
             f"“{name}” cannot be read as audio or video: its content is of another kind, "

@@ -237,6 +237,22 @@ def write_new(target: Path, data: bytes | str) -> None:
         discard(part)
 
 
+def append_lines(target: Path, lines: list[str]) -> None:
+    """Add lines of text to the end of a file, there or not yet; on the disk when this returns.
+
+    A power cut may leave a line broken off; a reader has to pass over it, and over empty ones.
+    """
+    make_dir(target.parent)
+
+    def append() -> None:
+        with extended(target).open("ab") as handle:
+            handle.write("".join(f"\n{line}" for line in lines).encode())
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    retrying(append, target)
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hex."""
     with open_to_read(path) as handle:

@@ -1,69 +1,42 @@
 """What the audio lane does: decode, cut, batch, transcribe, save.
 
-Clips of many recordings share a model call, sorted by length, because a batch costs as much as
-its longest clip times their number.
+Four kinds of work go on at once, each in threads of its own: recordings are claimed and decoded
+ahead (`ahead.py`), their clips are put together by length (`batching.py`), the lane's thread calls
+the model, and results are written behind it (`clerk.py`).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections import deque
-from collections.abc import Generator
-from dataclasses import dataclass, field
-from dataclasses import replace as changed
 
-from services.audio.clips import Clip, clips
-from services.audio.decode import Decoder
-from services.audio.engines import Engine, Hypothesis
+from services.audio.engines import Engine, Hints, Hypothesis
 from services.audio.engines.host import EngineHost
-from services.audio.segments import in_order, segments_from_words
-from services.audio.transcript import Segment, Transcript, Word
 from services.config import Settings
+from services.errors import OutOfMemory
 from services.files.retry import retrying
+from services.jobs.ahead import Ahead, Arrival, Cut, Failed
+from services.jobs.batching import Piece, Window
+from services.jobs.clerk import Clerk
 from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind
+from services.jobs.recording import Heard, Recording
+from services.jobs.stretches import Stretches
 
 log = logging.getLogger(__name__)
 
-MOST_JOBS = 32
-"""Jobs claimed together."""
+_CORES = os.cpu_count() or 1
 
-WINDOW_SECONDS = 600.0
-"""Speech decoded ahead and sorted by length, in seconds: 38 MB."""
+WINDOW_BATCHES = 4
+"""Calls of the model for which speech is decoded ahead, and jobs are claimed."""
 
+STRETCH_SECONDS = 60.0
+"""Speech after which what was heard of a long recording is kept for a restart."""
 
-@dataclass
-class Recording:
-    """A job on its way through the lane."""
-
-    job: Job
-    decoder: Decoder
-    clips: Generator[Clip, None, None]
-    heard: list[tuple[Clip, Hypothesis]] = field(default_factory=list)
-    cut_seconds: float = 0.0
-    """Length of the clips that were cut so far, in seconds."""
-    waiting: int = 0
-    """Clips that were cut and not transcribed yet."""
-    decoded: bool = False
-    took: float = 0.0
-    """Seconds that decoding it cost, and its share of the model's calls."""
-
-    @property
-    def progress(self) -> float:
-        """Share of the recording that is transcribed, from 0 to 1."""
-        known = self.cut_seconds
-        if not self.decoded:
-            known = max(known, self.decoder.declared or self.job.length or 0.0)
-        return sum(clip.seconds for clip, _ in self.heard) / known if known else 0.0
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A clip and the recording that it belongs to."""
-
-    recording: Recording
-    clip: Clip
+TURN_SECONDS = 300.0
+"""Time after which no more jobs are taken with the model at hand, so that those that need another
+one get their turn."""
 
 
 class AudioWorker:
@@ -77,14 +50,15 @@ class AudioWorker:
 
     def run(self, job: Job, claims: Claims) -> None:
         """Transcribe `job`, and with it other queued jobs that carry the same options."""
-        jobs = [job]
-        while len(jobs) < MOST_JOBS and (another := claims.take(self.kind, like=job)):
-            jobs.append(another)
-        for one in jobs:
-            claims.progress(one, 0.0, "waiting for the model")
+        claims.progress(job, 0.0, "waiting for the model")
         options = job.options
         engine = self._host.get(options.engine, options.model, options.nemo_input)
-        _Run(engine, claims, self._settings, jobs).run()
+        hints = Hints(options.language, options.translate_to, options.hotwords)
+        _Run(engine, hints, claims, self._settings, job).run()
+
+    def idle(self) -> None:
+        """Free the model when a person asked for it, or when it has had nothing to do for long."""
+        self._host.free_if_idle()
 
     def close(self) -> None:
         """Free the model."""
@@ -92,79 +66,109 @@ class AudioWorker:
 
 
 class _Run:
-    """One pass over the jobs that were claimed together."""
+    """One pass over jobs with the same options, until none is left or it is another's turn."""
 
-    def __init__(self, engine: Engine, claims: Claims, settings: Settings, jobs: list[Job]) -> None:
+    def __init__(
+        self, engine: Engine, hints: Hints, claims: Claims, settings: Settings, first: Job
+    ) -> None:
         self._engine = engine
+        self._hints = hints
         self._claims = claims
         self._settings = settings
-        self._unread = deque(self._recording(job) for job in jobs)
-        self._dropped: set[str] = set()
+        self._first: Job | None = first
+        self._like = first
+        self._turn_ends = time.monotonic() + TURN_SECONDS
+        self._window = Window()
+        identity = {"engine": engine.name, "model": engine.model, "clip": settings.clip_seconds}
+        self._stretches = Stretches(settings.results_dir, identity)
+        self._clerk = Clerk(claims, engine, self._stretches, engine.left_aside(hints))
+        self._ahead = Ahead(
+            self._take,
+            seconds=WINDOW_BATCHES * max(engine.batch_seconds, settings.clip_seconds),
+            threads=_decoders(),
+        )
 
     def run(self) -> None:
         """Work until every job is settled or work on it has to end."""
-        while pieces := self._fill():
-            for batch in batches(pieces, self._settings.batch_seconds):
-                self._transcribe([p for p in batch if p.recording.job.id not in self._dropped])
+        self._clerk.start()
+        self._ahead.start()
+        try:
+            while self._receive() or self._window:
+                self._transcribe(self._next_batch())
+        finally:
+            self._ahead.stop()
+            self._clerk.stop()
 
-    def _recording(self, job: Job) -> Recording:
-        decoder = Decoder(job.path, job.name)
-        return Recording(job, decoder, clips(decoder.blocks(), self._settings.clip_seconds))
+    def _take(self) -> Recording | None:
+        """Claim the next job; called by the threads that decode."""
+        claims = self._claims
+        job, self._first = self._first, None
+        if job is None:
+            if claims.stopping or claims.no_room or time.monotonic() > self._turn_ends:
+                return None
+            job = claims.take(Kind.AUDIO, like=self._like)
+        if job is None:
+            return None
+        recording = Recording.of(
+            job,
+            self._settings.clip_seconds,
+            self._stretches.load(job),
+            lambda: claims.check_original(job),
+        )
+        self._clerk.watch(recording)
+        return recording
 
-    def _fill(self) -> list[Piece]:
-        """Decode until the window is full; finish what turns out to hold no speech."""
-        pieces: list[Piece] = []
-        seconds = 0.0
-        while self._unread and seconds < WINDOW_SECONDS:
-            recording = self._unread[0]
-            if not self._keep_on(recording, "reading"):
-                self._unread.popleft()
-                continue
-            try:
-                if not recording.cut_seconds:
-                    self._claims.check_original(recording.job)
-                begun = time.monotonic()
-                clip = next(recording.clips, None)
-                recording.took += time.monotonic() - begun
-            except Exception as error:
-                self._fail(recording, error)
-                self._unread.popleft()
-                continue
-            if clip is None:
-                recording.decoded = True
-                self._unread.popleft()
-                self._finish_if_complete(recording)
-                continue
-            recording.waiting += 1
-            recording.cut_seconds += clip.seconds
-            seconds += clip.seconds
-            pieces.append(Piece(recording, clip))
-        return [p for p in pieces if p.recording.job.id not in self._dropped]
+    def _receive(self) -> bool:
+        """Let what was decoded wait for the model; return False when nothing more can come."""
+        arrivals = self._ahead.arrivals(self._engine.batch_seconds)
+        for arrival in arrivals or ():
+            self._arrive(arrival)
+        return arrivals is not None
+
+    def _arrive(self, arrival: Arrival) -> None:
+        recording = arrival.recording
+        if isinstance(arrival, Cut):
+            slot = recording.arrive(arrival.clip)
+            self._window.add(Piece(recording, arrival.clip, slot))
+        elif isinstance(arrival, Failed):
+            self._fail(recording, arrival.error)
+        else:
+            self._finish_if_complete(recording)
+
+    def _next_batch(self) -> list[Piece]:
+        before = self._window.seconds
+        batch = self._window.take(self._engine.batch_seconds)
+        self._ahead.release(before - self._window.seconds)
+        return batch
 
     def _transcribe(self, batch: list[Piece]) -> None:
-        batch = [p for p in batch if self._keep_on(p.recording, "transcribing")]
+        batch = [piece for piece in batch if not piece.recording.over]
         if not batch:
             return
         begun = time.monotonic()
         try:
-            heard = self._hear(batch)
+            hypotheses = self._hear(batch)
         except Exception as error:
+            self._engine.trim()
+            if isinstance(error, OutOfMemory):
+                self._take_less(batch)
             if len(batch) == 1:
                 self._fail(batch[0].recording, error)
                 return
             # Too much for the memory, or one clip that the model cannot take: halves find out.
             log.warning("a batch of %d clips failed and is split: %s", len(batch), error)
-            self._engine.trim()
             middle = len(batch) // 2
             self._transcribe(batch[:middle])
             self._transcribe(batch[middle:])
             return
         cost = (time.monotonic() - begun) / sum(piece.clip.seconds for piece in batch)
-        for piece, hypothesis in zip(batch, heard, strict=True):
-            piece.recording.took += cost * piece.clip.seconds
-            piece.recording.waiting -= 1
-            piece.recording.heard.append((piece.clip, hypothesis))
-        for recording in {id(p.recording): p.recording for p in batch}.values():
+        for piece, hypothesis in zip(batch, hypotheses, strict=True):
+            clip, recording = piece.clip, piece.recording
+            recording.hearing += cost * clip.seconds
+            recording.hear(piece.slot, Heard(clip.start, clip.seconds, hypothesis))
+        for recording in {id(piece.recording): piece.recording for piece in batch}.values():
+            if stretch := recording.stretch(STRETCH_SECONDS):
+                self._clerk.keep(recording, *stretch)
             self._finish_if_complete(recording)
 
     def _hear(self, batch: list[Piece]) -> list[Hypothesis]:
@@ -172,86 +176,35 @@ class _Run:
 
         def call() -> list[Hypothesis]:
             try:
-                return self._engine.transcribe([piece.clip.samples for piece in batch])
+                # A core that decodes is no help to the model: its threads wait for each other.
+                self._engine.cores = max(1, _CORES - 1) if self._ahead.busy else 0
+                clips = [piece.clip.samples for piece in batch]
+                return self._engine.transcribe(clips, self._hints)
             except OSError:
                 self._engine.trim()
                 raise
 
         return retrying(call, batch[0].recording.job.path, self._settings.transcription_waits)
 
-    def _keep_on(self, recording: Recording, stage: str) -> bool:
-        job = recording.job
-        if job.id in self._dropped:
-            return False
-        if self._claims.progress(job, recording.progress, stage):
-            return True
-        self._drop(recording)
-        return False
-
-    def _drop(self, recording: Recording) -> None:
-        """Work on it no more, and close its file."""
-        self._dropped.add(recording.job.id)
-        recording.clips.close()
+    def _take_less(self, batch: list[Piece]) -> None:
+        """After memory ran out: never give the model as much again while it stays loaded."""
+        tried = batch[0].clip.seconds * len(batch)
+        less = max(tried / 2, self._settings.clip_seconds)
+        if less < self._engine.batch_seconds:
+            log.warning("memory ran out with %.0f s of audio; now %.0f s at once", tried, less)
+            self._engine.batch_seconds = less
 
     def _fail(self, recording: Recording, error: Exception) -> None:
-        self._drop(recording)
-        self._claims.failed(recording.job, error)
+        if not recording.over:
+            recording.over = True
+            self._clerk.failed(recording, error)
 
     def _finish_if_complete(self, recording: Recording) -> None:
-        if not recording.decoded or recording.waiting or recording.job.id in self._dropped:
-            return
-        self._dropped.add(recording.job.id)
-        try:
-            transcript = assemble(recording, self._engine)
-            self._claims.done(
-                recording.job,
-                transcript,
-                length=transcript.duration,
-                engine=transcript.engine,
-                model=transcript.model,
-                took=recording.took,
-            )
-        except Exception as error:  # a full disk, a lock: this job's result, not the others'
-            self._claims.failed(recording.job, error)
+        if recording.complete and not recording.over:
+            recording.over = True
+            self._clerk.done(recording)
 
 
-def batches(pieces: list[Piece], most_seconds: float) -> list[list[Piece]]:
-    """Group pieces by length into batches of at most `most_seconds`, padding included.
-
-    The longest come first, so that a lack of memory shows at once.
-    """
-    grouped: list[list[Piece]] = []
-    for piece in sorted(pieces, key=lambda piece: piece.clip.seconds, reverse=True):
-        if grouped and grouped[-1][0].clip.seconds * (len(grouped[-1]) + 1) <= most_seconds:
-            grouped[-1].append(piece)
-        else:
-            grouped.append([piece])
-    return grouped
-
-
-def assemble(recording: Recording, engine: Engine) -> Transcript:
-    """Join what was heard in a recording's clips into its transcript."""
-    duration = recording.decoder.seconds
-    heard = sorted(recording.heard, key=lambda pair: pair[0].start)
-    words: list[Word] = []
-    untimed: list[Segment] = []
-    for clip, hypothesis in heard:
-        words += [
-            changed(word, start=word.start + clip.start, end=word.end + clip.start)
-            for word in hypothesis.words
-        ]
-        if hypothesis.text and not hypothesis.words:  # a model without word times
-            end = min(clip.start + clip.seconds, duration)
-            untimed.append(Segment(round(clip.start, 3), round(end, 3), hypothesis.text))
-    words = in_order(words, duration)
-    segments = sorted([*segments_from_words(words), *untimed], key=lambda s: s.start)
-    return Transcript(
-        text=" ".join(segment.text for segment in segments),
-        duration=round(duration, 3),
-        language=next((h.language for _, h in heard if h.language), None),
-        engine=engine.name,
-        model=engine.model,
-        segments=segments,
-        words=words,
-        notes=recording.decoder.notes,
-    )
+def _decoders() -> int:
+    """Return how many threads decode: few, because the model needs the CPU too."""
+    return min(4, max(1, _CORES // 4))

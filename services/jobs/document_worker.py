@@ -56,6 +56,9 @@ class DocumentWorker:
         except Exception as error:
             claims.failed(job, error)
 
+    def idle(self) -> None:
+        """Keep the process: it holds little."""
+
     def close(self) -> None:
         """End the processes."""
         self._process.close()

@@ -35,6 +35,9 @@ class Worker(Protocol):
         back if the server stops, and failed otherwise.
         """
 
+    def idle(self) -> None:
+        """Free what is not needed while there is no work; called every second or so."""
+
     def close(self) -> None:
         """Free models and processes."""
 
@@ -57,6 +60,11 @@ class Claims:
         self._told: dict[str, tuple[float, str]] = {}
         self.no_room: str | None = None
         """Why a job had to be put back, when a disk was full."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the lane shall end its work."""
+        return self._stopping.is_set()
 
     def take(self, kind: Kind, like: Job | None = None) -> Job | None:
         """Claim the next job; with `like`, only one that carries the same options."""
@@ -268,6 +276,7 @@ class Lane:
         self._claims = claims
         job = claims.take(self._worker.kind)
         if job is None:
+            self._worker.idle()
             return False
         error: BaseException | None = None
         try:

@@ -49,17 +49,24 @@ class Options:
     """What reads scanned pages: `auto`, `tesseract`, `rapidocr` or `off`."""
     ocr_languages: str = "eng"
     """The languages of scanned pages, as Tesseract names them, joined by `+`."""
+    language: str | None = None
+    """ISO 639-1 code of what is spoken; None for the model to find out."""
+    translate_to: str | None = None
+    """ISO 639-1 code of the language that the text shall be in; None for the one spoken."""
+    hotwords: tuple[str, ...] = ()
+    """Names and terms that may be said."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON keeps them."""
-        return asdict(self)
+        return asdict(self) | {"hotwords": list(self.hotwords)}
 
     def text(self) -> str:
         """Return what was chosen, for a person: what differs from an untouched choice."""
+        shown = self.as_dict() | {"hotwords": ", ".join(self.hotwords)}
         chosen = [
             f"{name.replace('_', ' ')} {value}"
-            for name, value in self.as_dict().items()
-            if value != type(self).__dataclass_fields__[name].default
+            for name, value in shown.items()
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default
         ]
         return ", ".join(chosen) or "the settings of the server"
 
@@ -67,7 +74,8 @@ class Options:
     def from_dict(cls, values: dict[str, Any]) -> Options:
         """Read options back; names that this version does not know are ignored."""
         known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in values.items() if name in known})
+        found = {name: value for name, value in values.items() if name in known}
+        return cls(**found | {"hotwords": tuple(found.get("hotwords", ()))})
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,9 @@ class Intake:
 
     def options(self) -> Options:
         """Return the settings that the root's jobs carry."""
-        chosen = {"engine": self._folder.engine, "model": self._folder.model}
-        return replace(
-            self._front.default_options(), **{k: v for k, v in chosen.items() if v is not None}
-        )
+        default = self._front.default_options()
+        engine, model = self._folder.engine, self._folder.model
+        return replace(default, engine=engine or default.engine, model=model or default.model)
 
     def take(self, files: Sequence[Found], stopping: Callable[[], bool] = lambda: False) -> Taken:
         """Submit the first of these files, as many as make a batch, and say what came of each.

@@ -1,22 +1,25 @@
+import itertools
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from services.audio import SAMPLE_RATE
 from services.audio.clips import Clip
 from services.audio.decode import Decoder
 from services.audio.engines import Hypothesis
 from services.audio.transcript import Word
+from services.errors import OutOfMemory
 from services.files.operations import sha256_of
-from services.jobs.audio_worker import AudioWorker, Piece, Recording, assemble, batches
+from services.jobs.audio_worker import AudioWorker
 from services.jobs.lane import Claims
-from services.jobs.models import Kind, NewJob, Options, State
+from services.jobs.models import Job, Kind, NewJob, Options, State
+from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results
 from services.jobs.store import JobStore
+from services.jobs.stretches import NAME
 from tests import media
 
 
@@ -26,13 +29,18 @@ class Fake:
     name, model, device = "Fake 1", "fake", "cpu"
 
     def __init__(self) -> None:
+        self.batch_seconds = 60.0
+        self.fitting = float("inf")
+        """Seconds, padding included, from which memory runs out."""
         self.calls: list[int] = []
         self.locked = 0
         """Calls that still meet a lock, as a manifest that antivirus holds."""
         self.trimmed = 0
 
-    def transcribe(self, batch):
+    def transcribe(self, batch, hints):
         self.calls.append(len(batch))
+        if len(batch) * max(samples.size for samples in batch) / SAMPLE_RATE > self.fitting:
+            raise OutOfMemory("no memory")
         if self.locked:
             self.locked -= 1
             raise PermissionError(13, "held", "manifest.json")
@@ -42,6 +50,9 @@ class Fake:
             [Word(0.0, samples.size / SAMPLE_RATE, str(samples.size), 0.5)] for samples in batch
         ]
         return [Hypothesis(heard[0].text, heard, "en") for heard in words]
+
+    def left_aside(self, hints):
+        return []
 
     def trim(self) -> None:
         self.trimmed += 1
@@ -70,22 +81,8 @@ def clip(start: float, seconds: float) -> Clip:
 def recording(seconds: float, *heard: tuple[Clip, Hypothesis]) -> Recording:
     decoder = Decoder(media.DATA / "conf-noempty.wav")
     decoder.seconds = seconds
-    return Recording(None, decoder, iter(()), heard=list(heard), decoded=True)
-
-
-lengths = st.lists(st.floats(0.1, 30), max_size=40)
-
-
-@given(lengths, st.floats(5, 300))
-def test_batches_hold_every_piece_once_and_no_more_than_they_may(seconds, most):
-    pieces = [Piece(recording(1), clip(0, each)) for each in seconds]
-    made = batches(pieces, most)
-    assert sorted(map(id, (piece for batch in made for piece in batch))) == sorted(map(id, pieces))
-    for batch in made:
-        padded = max(piece.clip.seconds for piece in batch) * len(batch)
-        assert len(batch) == 1 or padded <= most + 1e-6
-    order = [piece.clip.seconds for batch in made for piece in batch]
-    assert order == sorted(order, reverse=True)
+    known = [Heard(clip.start, clip.seconds, found) for clip, found in heard]
+    return Recording(None, decoder, iter(()), heard=known, decoded=True)
 
 
 def test_a_transcript_has_its_clips_in_the_order_of_time():
@@ -96,6 +93,7 @@ def test_a_transcript_has_its_clips_in_the_order_of_time():
             (clip(0.5, 5), Hypothesis("Hello", [Word(0.2, 0.6, "Hello", 1.0)], "en")),
         ),
         Fake(),
+        [],
     )
     assert made.text == "Hello Bye."
     assert [(w.start, w.end) for w in made.words] == [(0.7, 1.1), (11.0, 11.5)]
@@ -108,7 +106,7 @@ def test_a_transcript_has_its_clips_in_the_order_of_time():
 
 def test_words_that_reach_past_the_end_are_held_back():
     heard = Hypothesis("late", [Word(0.5, 9.0, "late")])
-    made = assemble(recording(3.0, (clip(1.0, 2), heard)), Fake())
+    made = assemble(recording(3.0, (clip(1.0, 2), heard)), Fake(), [])
     assert [(w.start, w.end) for w in made.words] == [(1.5, 3.0)]
 
 
@@ -116,6 +114,7 @@ def test_a_model_without_word_times_gives_a_segment_per_clip():
     made = assemble(
         recording(9.0, (clip(1.0, 4), Hypothesis("one two")), (clip(6.0, 4), Hypothesis("three"))),
         Fake(),
+        [],
     )
     assert [(s.start, s.end, s.text) for s in made.segments] == [
         (1.0, 5.0, "one two"),
@@ -125,7 +124,7 @@ def test_a_model_without_word_times_gives_a_segment_per_clip():
 
 
 def test_nothing_heard_is_an_empty_transcript():
-    made = assemble(recording(9.0), Fake())
+    made = assemble(recording(9.0), Fake(), [])
     assert (made.text, made.segments, made.words, made.language) == ("", [], [], None)
 
 
@@ -199,6 +198,23 @@ def test_a_cancelled_job_costs_the_others_nothing(desk):
     assert states == [State.CANCELLED] + [State.DONE] * 2 + [State.FAILED] + [State.DONE] * 2
 
 
+def test_a_size_that_did_not_fit_into_memory_is_not_tried_again(desk):
+    store, batch, claims, worker, host = desk
+    host.engine.fitting = 35.0
+    worker.run(claims.take(Kind.AUDIO), claims)
+    assert [job.state for job in store.jobs(batch.id)].count(State.DONE) == 5
+    assert host.engine.batch_seconds == 30.0, "but never less than one clip"
+
+
+def test_a_clip_alone_that_does_not_fit_into_memory_is_tried_again_later(desk):
+    store, batch, claims, worker, host = desk
+    host.engine.fitting = 0.1
+    worker.run(claims.take(Kind.AUDIO), claims)
+    assert {(job.state, job.error_kind) for job in store.jobs(batch.id)} == {
+        (State.FAILED, "transient")
+    }
+
+
 def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):
     store, _batch, claims, worker, _host = desk
     first = claims.take(Kind.AUDIO)
@@ -207,3 +223,124 @@ def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):
     later = store.add_batch("ana", path.parent, replace(first.options, engine="nemo"), [other])
     worker.run(first, claims)
     assert store.jobs(later.id)[0].state is State.QUEUED
+
+
+class Waiting(Fake):
+    """An engine that waits in its first call until the test has looked."""
+
+    def __init__(self, look) -> None:
+        super().__init__()
+        self.look = look
+
+    def transcribe(self, batch, hints):
+        if not self.calls:
+            self.look()
+        return super().transcribe(batch, hints)
+
+
+def submitted(tmp_path, settings, engine: Fake, lengths: list[int]):
+    """Return a store with recordings of so many prompts, and a function that runs them all."""
+    prompt = media.at_16k(media.DATA / "conf-noempty.wav")
+    loud = np.concatenate([prompt / np.abs(prompt).max() * 0.9, np.zeros(2000)])
+    files = [
+        media.write_wav(tmp_path / f"{number}.wav", np.tile(loud, length))
+        for number, length in enumerate(lengths)
+    ]
+    store = JobStore(f"sqlite:///{tmp_path}/jobs.db")
+    jobs = [NewJob(f.name, Kind.AUDIO, f, sha256_of(f), 1, length=3.0) for f in files]
+    batch = store.add_batch("ana", tmp_path, Options("whisper"), jobs)
+    claims = Claims(store, Results(tmp_path / "results"), threading.Event(), lambda: None)
+    worker = AudioWorker(settings, Host(engine))
+    return store, batch, lambda: worker.run(claims.take(Kind.AUDIO), claims)
+
+
+def test_jobs_are_claimed_only_as_the_model_needs_them(tmp_path, settings):
+    seen: list[int] = []
+
+    def look() -> None:
+        before = -1
+        while before != (now := store.counts().get((Kind.AUDIO, State.RUNNING), 0)):
+            before = now
+            time.sleep(0.5)
+        seen.append(now)
+
+    engine = Waiting(look)
+    engine.batch_seconds = 10.0  # and so two minutes wait for it at most
+    store, batch, run = submitted(tmp_path, settings, engine, [1] * 70)
+    run()
+    assert {job.state for job in store.jobs(batch.id)} == {State.DONE}
+    assert 5 < seen[0] < 50
+    store.close()
+
+
+def test_a_short_recording_is_done_before_a_long_one_that_came_first(tmp_path, settings):
+    store, batch, run = submitted(tmp_path, settings, Fake(), [120, 1])
+    run()
+    long, short = store.jobs(batch.id)
+    assert long.state is short.state is State.DONE
+    assert short.finished_at < long.finished_at
+    store.close()
+
+
+class Stopping(Fake):
+    """An engine during whose third call the server is stopped."""
+
+    stopping: threading.Event
+
+    def transcribe(self, batch, hints):
+        if len(self.calls) == 2:
+            self.stopping.set()
+            time.sleep(1.2)  # those who work beside it look twice a second
+        return super().transcribe(batch, hints)
+
+
+@pytest.fixture
+def long_job(tmp_path, settings):
+    """A recording of six minutes, and a function that runs it with an engine as a server would."""
+    prompt = media.at_16k(media.DATA / "agent-alreadyon.wav")
+    spoken = np.tile(np.concatenate([prompt / np.abs(prompt).max() * 0.9, np.zeros(8000)]), 60)
+    path = media.write_wav(tmp_path / "long.wav", spoken)
+    store = JobStore(f"sqlite:///{tmp_path}/jobs.db")
+    new = NewJob(path.name, Kind.AUDIO, path, sha256_of(path), path.stat().st_size)
+    batch = store.add_batch("ana", tmp_path, Options("whisper"), [new])
+    results = Results(settings.results_dir)
+
+    def run(engine: Fake, options: Options | None = None) -> tuple[Job, int]:
+        """Return the job after the run, and how many clips the engine heard."""
+        stopping = engine.stopping = threading.Event()
+        ids = [job.id for job in store.jobs(batch.id)]
+        store.requeue(ids, states=(State.DONE,))
+        if options is not None:
+            store.set_options(ids, options)
+        claims = Claims(store, results, stopping, lambda: None)
+        AudioWorker(settings, Host(engine)).run(claims.take(Kind.AUDIO), claims)
+        claims.settle_rest(None)
+        return store.jobs(batch.id)[0], sum(engine.calls)
+
+    yield run, results
+    store.close()
+
+
+def test_after_a_stop_a_long_recording_goes_on_and_no_word_is_lost_or_doubled(long_job):
+    run, results = long_job
+    stopped, before = run(Stopping())
+    assert stopped.state is State.QUEUED and before > 0
+    assert (results.directory(stopped.id) / NAME).is_file()
+    done, after = run(Fake())
+    resumed = results.load(done.id)
+    assert done.state is State.DONE and not (results.directory(done.id) / NAME).exists()
+    _, whole = run(Fake())
+    assert after < whole, "what was kept was not heard again"
+    assert all(a.end <= b.start for a, b in itertools.pairwise(resumed.words)), "none doubled"
+    heard, in_one_go = (
+        sum(word.end - word.start for word in each.words)
+        for each in (resumed, results.load(done.id))
+    )
+    assert heard == pytest.approx(in_one_go, rel=0.01), "none lost"
+
+
+def test_after_a_stop_other_options_begin_anew(long_job):
+    run, _ = long_job
+    run(Stopping())
+    _, heard = run(Fake(), Options("whisper", hotwords=("agent",)))
+    assert heard >= run(Fake())[1]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from services.audio import SAMPLE_RATE
-from services.audio.clips import SPEECH, clips, speech_spans
+from services.audio.clips import SPEECH, clips, is_unbroken, speech_spans
 from services.audio.vad import WINDOW, speech_probabilities
 from tests import media
 
@@ -25,6 +25,27 @@ def speech():
 
 def spoken_windows(samples) -> np.ndarray:
     return np.flatnonzero(speech_probabilities(samples) >= 0.5)
+
+
+def melody(seconds: int) -> np.ndarray:
+    """Plucked notes in thirds and fifths, two a second."""
+    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+    notes = [
+        sum(
+            np.sin(2 * np.pi * hertz * part * time) * weight
+            for part, weight in (
+                (1, 1),
+                (2, 1 / 2),
+                (3, 1 / 3),
+                (4, 1 / 4),
+                (1.26, 1 / 2),
+                (1.5, 1 / 2),
+            )
+        )
+        for hertz in (220, 262, 330, 392, 440, 330, 262, 392)
+    ]
+    played = np.concatenate([notes[n % 8] * np.exp(-3 * time) for n in range(2 * seconds)])
+    return (played / np.abs(played).max() / 2).astype(np.float32)
 
 
 def in_blocks(samples, seconds: float):
@@ -80,11 +101,58 @@ def test_a_short_pause_stays_inside_a_clip():
         np.zeros(0, np.float32),
         np.random.default_rng(0).normal(0, 0.01, 20 * SAMPLE_RATE).astype(np.float32),
         media.tone(20),
+        melody(20),
     ],
-    ids=["silence", "nothing", "noise", "tone"],
+    ids=["silence", "nothing", "noise", "tone", "melody"],
 )
 def test_where_nobody_speaks_there_are_no_clips(samples):
     assert list(clips([samples], 30)) == []
+
+
+def test_a_short_recording_with_speech_all_through_is_one_clip_as_it_is(speech):
+    whole = np.concatenate([media.at_16k(media.DATA / name) for name in sorted(media.PROMPTS)])
+    (clip,) = clips([whole[: 25 * SAMPLE_RATE]], 30)
+    assert clip.start == 0 and np.array_equal(clip.samples, whole[: 25 * SAMPLE_RATE])
+
+
+def test_speech_all_through_is_found_without_looking_at_all_of_it():
+    whole = np.concatenate([media.at_16k(media.DATA / name) for name in sorted(media.PROMPTS)])
+    looked = []
+
+    def look(samples):
+        looked.append(samples.size)
+        return speech_probabilities(samples)
+
+    assert is_unbroken(whole, look)
+    assert sum(looked) < 0.5 * whole.size
+    gap = np.zeros(4 * SAMPLE_RATE, np.float32)
+    for broken in ([whole, gap], [gap, whole], [whole, gap, whole], [gap]):
+        assert not is_unbroken(np.concatenate(broken))
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_a_pause_at_an_end_that_is_short_stays(end):
+    prompt = media.at_16k(media.DATA / "conf-noempty.wav")
+    pause = np.zeros(2 * SAMPLE_RATE, np.float32)
+    recording = np.concatenate([prompt, pause, prompt, np.zeros(5 * SAMPLE_RATE, np.float32)])
+    (clip,) = clips([recording[::-1] if end else recording], 30)
+    edge = clip.start + clip.seconds if end else clip.start
+    assert edge == pytest.approx(recording.size / SAMPLE_RATE if end else 0.0, abs=0.01)
+    assert clip.seconds < recording.size / SAMPLE_RATE - 3
+
+
+def test_cutting_goes_on_from_where_a_clip_says_it_can(speech):
+    cut = list(clips(in_blocks(speech, 30), LIMIT))
+    places = [number for number, clip in enumerate(cut) if clip.resume is not None]
+    assert len(places) > 3
+    spoken = spoken_windows(speech)
+    for number in places:
+        before, resume = cut[: number + 1], cut[number].resume
+        rest = list(clips(in_blocks(speech, 7), LIMIT, resume))
+        assert all(clip.start + clip.seconds <= resume / SAMPLE_RATE for clip in before)
+        assert all(clip.start >= resume / SAMPLE_RATE for clip in rest)
+        inside = covered([*before, *rest], speech.size)
+        assert [w for w in spoken if not inside[w * WINDOW : (w + 1) * WINDOW].all()] == []
 
 
 def test_no_recording_at_all():
@@ -134,7 +202,7 @@ def test_spans_of_unbroken_speech_are_cut_where_it_is_least_likely(longest):
 
 def test_soft_beginnings_and_ends_are_kept():
     probabilities = np.zeros(200, np.float32)
-    probabilities[100] = SPEECH
+    probabilities[[100, 101]] = SPEECH
     ((start, end),) = speech_spans(probabilities, 30)
     assert start / SAMPLE_RATE == pytest.approx(100 * 0.032 - 0.5, abs=0.033)
-    assert end / SAMPLE_RATE == pytest.approx(101 * 0.032 + 0.5, abs=0.033)
+    assert end / SAMPLE_RATE == pytest.approx(102 * 0.032 + 0.5, abs=0.033)

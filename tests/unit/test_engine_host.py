@@ -109,3 +109,25 @@ def test_a_model_that_a_job_asked_for_is_not_replaced_by_another(make_host, tmp_
     with pytest.raises(ModelUnavailable, match=r"gone\.nemo"):
         host.get("nemo", str(tmp_path / "gone.nemo"), "arrays")
     assert host.status.state == "idle"
+
+
+def test_a_model_is_freed_when_somebody_asks_and_comes_back_with_the_next_job(make_host):
+    host = make_host()
+    first = host.get("auto", None, "arrays")
+    host.free_if_idle()
+    assert host.status.state == "ready", "half an hour is not over"
+    host.ask_to_free()
+    host.free_if_idle()
+    assert host.status.state == "idle"
+    assert host.get("auto", None, "arrays") is not first
+    host.free_if_idle()
+    assert host.status.state == "ready", "it was asked for once"
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(0, "idle"), (10, "ready"), (None, "ready")])
+def test_a_model_without_work_is_freed_after_the_time_set(make_host, minutes, state):
+    host = make_host(model_idle_minutes=minutes)
+    host.get("auto", None, "arrays")
+    host.free_if_idle()
+    host.free_if_idle()
+    assert host.status.state == state

@@ -45,6 +45,9 @@ class House:
             def run(self, job: Job, claims: Claims) -> None:
                 run(job, claims)
 
+            def idle(self) -> None:
+                pass
+
             def close(self) -> None:
                 self.closed_by = threading.current_thread().name
 

@@ -11,6 +11,7 @@ import pytest
 
 from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.checkpoints import DIGITS
+from services.audio.engines import Hints
 from services.audio.engines.nemo import load
 from services.config import Settings
 from services.errors import ModelUnavailable
@@ -94,6 +95,32 @@ def test_a_sequence_has_its_words_at_their_times(nemo, recordings):
         assert begin - 0.3 <= word.start < word.end <= begin + samples.size / SAMPLE_RATE + 0.4
 
 
+def test_every_word_has_a_confidence_and_a_soft_voice_in_noise_a_lower_one(nemo, recordings):
+    clips = [samples for _, samples in recordings]
+    noise = np.random.default_rng(1).normal(0, 0.03, SAMPLE_RATE).astype(np.float32)
+    noisy = [np.resize(noise, clip.size) + clip for clip in clips]
+    sure, unsure = (
+        [word.confidence for one in nemo.transcribe(each) for word in one.words]
+        for each in (clips, noisy)
+    )
+    assert all(0 < confidence <= 1 for confidence in [*sure, *unsure])
+    assert np.mean(sure) > np.mean(unsure) + 0.05
+
+
+def test_the_plain_call_gives_the_same_text(nemo, recordings):
+    clips = [samples for _, samples in recordings]
+    plain = nemo._model.transcribe(clips, batch_size=4, timestamps=True, verbose=False)
+    assert [one.text for one in nemo.transcribe(clips)] == [one.text for one in plain]
+
+
+def test_a_model_that_cannot_listen_for_phrases_goes_on_without(nemo, recordings):
+    """This one has no tokenizer, which NeMo's phrase boosting needs."""
+    clip, word = recordings[0][1], recordings[0][0]
+    assert nemo.transcribe([clip], Hints(hotwords=("seven",)))[0].text == word
+    assert nemo.left_aside(Hints(hotwords=("seven",)))
+    assert nemo.transcribe([clip])[0].text == word and nemo.left_aside(Hints()) == []
+
+
 def test_a_short_clip_is_timed_from_its_beginning(nemo, recordings):
     word, samples = next(pair for pair in recordings if pair[1].size < 0.7 * SAMPLE_RATE)
     (heard,) = nemo.transcribe([samples])
@@ -112,17 +139,21 @@ def test_two_lengths_in_one_batch_give_what_each_gives_alone(nemo, recordings):
 
 def test_a_manifest_gives_the_same_text_and_times(nemo, by_manifest, recordings):
     clips = [samples for _, samples in recordings[:4]]
-    assert by_manifest.transcribe(clips) == nemo.transcribe(clips)
+
+    def plain(heard):  # a file's samples have 16 bits, which shows in the confidence
+        return [(one.text, [(w.start, w.end) for w in one.words]) for one in heard]
+
+    assert plain(by_manifest.transcribe(clips)) == plain(nemo.transcribe(clips))
 
 
 def test_a_manifest_is_removed_after_an_error_too(by_manifest, monkeypatch, temp):
     seen = []
 
-    def fail(audio, **_):
+    def fail(audio, *_):
         seen.append(Path(audio).read_text())
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(by_manifest._model, "transcribe", fail)
+    monkeypatch.setattr(by_manifest._decoder, "transcribe", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         by_manifest.transcribe([PAUSE])
     assert '"audio_filepath"' in seen[0]

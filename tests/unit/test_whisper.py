@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.audio.engines import Hints
 from services.audio.engines.whisper import (
     _OFFLINE_SHA256,
     OFFLINE_MODEL,
@@ -51,6 +52,19 @@ def test_each_clip_has_its_own_result_in_order(whisper):
     heard = whisper.transcribe([*clips, np.zeros(16_000, np.float32)])
     assert [plain(one.text) for one in heard[:2]] == [plain(media.PROMPTS[n]) for n in names]
     assert len(heard) == 3 and whisper.transcribe([]) == []
+
+
+def test_names_that_are_listened_for_do_not_appear_where_nobody_says_them(whisper):
+    name = "conf-noempty.wav"
+    hints = Hints(language="en", hotwords=("Scriptorium", "Ana Ruiz"))
+    (heard,) = whisper.transcribe([media.at_16k(media.DATA / name)], hints)
+    assert plain(heard.text) == plain(media.PROMPTS[name])
+
+
+def test_it_says_what_it_cannot_do(whisper):
+    assert whisper.left_aside(Hints(language="en", translate_to="en", hotwords=("x",))) == []
+    said = whisper.left_aside(Hints(language="de", translate_to="fr"))
+    assert "only into English" in said[0] and "does not know German" in said[1]
 
 
 def test_it_says_what_it_is(whisper):

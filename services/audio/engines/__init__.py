@@ -21,6 +21,19 @@ Report = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What a person says of recordings before they are transcribed.
+
+    `language` and `translate_to` are ISO 639-1 codes, None for whatever the model finds; `hotwords`
+    are names and terms that may be said. A model leaves aside what it cannot use.
+    """
+
+    language: str | None = None
+    translate_to: str | None = None
+    hotwords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """What an engine heard in one clip; word times count from the clip's beginning."""
 
@@ -38,13 +51,24 @@ class Engine(Protocol):
     """The model, for people."""
     device: str
     """`cpu` or `cuda`."""
+    cores: int
+    """CPU cores that a call may use on a CPU; 0 for all. Others decode meanwhile."""
+    batch_seconds: float
+    """Audio that a call should hold at most, padding included; lowered when memory ran out."""
 
-    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+    def transcribe(self, batch: Sequence[Samples], hints: Hints = ...) -> list[Hypothesis]:
         """Return one hypothesis per clip, in their order.
 
         Args:
             batch: 1-D float32 arrays at 16 kHz.
+            hints: What is known of them.
+
+        Raises:
+            OutOfMemory: they are too much for one call.
         """
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences, for a person, on what the model cannot use of `hints`."""
 
     def trim(self) -> None:
         """Give back memory that is only kept for later; called after a failure."""

@@ -82,6 +82,8 @@ class EngineHost:
         self._offline_until = 0.0
         self._engine: Engine | None = None
         self._loaded: tuple[Choice, str] | None = None
+        self._used_at = 0.0
+        self._unwanted = threading.Event()
         self.status = EngineStatus()
 
     def choose(self, engine: str, model: str | None, wait: bool = True) -> Choice | None:
@@ -114,6 +116,7 @@ class EngineHost:
         """
         choice = self.choose(engine, model)
         assert choice is not None
+        self._unwanted.clear()
         try:
             return self._load(choice, nemo_input)
         except ModelUnavailable:
@@ -126,14 +129,35 @@ class EngineHost:
             assert fallback is not None
             return self._load(fallback, nemo_input)
 
+    def ask_to_free(self) -> None:
+        """Have the model freed as soon as it has nothing to do; any thread may ask."""
+        self._unwanted.set()
+
+    def free_if_idle(self) -> None:
+        """Free the model if somebody asked for it, or if it has been idle for the time set.
+
+        To be called by the model's own thread whenever there is no work.
+        """
+        if self._engine is None:
+            self._unwanted.clear()
+            return
+        now = time.monotonic()
+        self._used_at = self._used_at or now  # the first time since it was used
+        minutes = self._settings.model_idle_minutes
+        if self._unwanted.is_set() or (minutes is not None and now - self._used_at >= 60 * minutes):
+            log.info("freed %s", self._engine.model)
+            self.close()
+
     def close(self) -> None:
         """Free the model."""
+        self._unwanted.clear()
         if self._engine is not None:
             self._engine.close()
         self._engine = self._loaded = None
         self.status = EngineStatus()
 
     def _load(self, choice: Choice, nemo_input: str) -> Engine:
+        self._used_at = 0.0
         settings = self._settings.model_copy(update={"nemo_input": nemo_input})
         if self._engine is not None and self._loaded == (choice, nemo_input):
             return self._engine

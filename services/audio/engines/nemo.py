@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import logging
@@ -17,18 +18,33 @@ import numpy as np
 
 from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.decode import Samples
-from services.audio.engines import Hypothesis, Report
+from services.audio.engines import Hints, Hypothesis, Report
+from services.audio.engines.nemo_decoding import Decoding
 from services.audio.transcript import Word
 from services.config import Settings
-from services.errors import ModelUnavailable
+from services.errors import ModelUnavailable, OutOfMemory
 from services.files.operations import write_atomic
 from services.files.scratch import scratch_dir
 from services.files.wav import write_wav
 
 log = logging.getLogger(__name__)
 
+NONE = Hints()
+
+_NO_MEMORY = (
+    "The speech model ran out of memory. It is tried again with less at once; if it stays so, "
+    "close other programs that use the GPU, choose a smaller model, or lower clip_seconds."
+)
+
 SHORTEST = 1.0
-"""Seconds: NeMo pads shorter clips on both sides, which shifts every time, so we pad behind."""
+"""Seconds that NeMo pads shorter arrays to, half of it in front. We do it ourselves, so that times
+can be put right, and files of a manifest are padded too."""
+
+CPU_BATCH_SECONDS = 60.0
+"""Audio in one call on a CPU: more of it is slower there."""
+
+MOST_BATCH_SECONDS = 1200.0
+"""Audio in one call on a GPU at most: more is not faster, and progress would stand still."""
 
 
 def load(model: str, settings: Settings, report: Report) -> NemoEngine:
@@ -70,6 +86,7 @@ def load(model: str, settings: Settings, report: Report) -> NemoEngine:
     engine = NemoEngine(loaded, model, device, settings.precision, settings.nemo_input)
     report("warming up", None)
     engine.transcribe([np.zeros(SAMPLE_RATE, np.float32)])
+    engine.batch_seconds = settings.batch_seconds or engine.fitting_seconds(settings.clip_seconds)
     return engine
 
 
@@ -88,26 +105,58 @@ class NemoEngine:
         self.name = f"NeMo {nemo.__version__}"
         self.model = label
         self.device = device
+        self.batch_seconds = CPU_BATCH_SECONDS
+        self.cores = 0
+        _cores()
         self._model = model
         self._precision = precision
         self._input = nemo_input
         self._owner = threading.get_ident()
+        self._decoder = Decoding(model, device)
 
-    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+    def transcribe(self, batch: Sequence[Samples], hints: Hints = NONE) -> list[Hypothesis]:
         """Transcribe clips in one call of the model, with the times of their words."""
         if threading.get_ident() != self._owner:
             raise RuntimeError("a NeMo model was called from a thread that does not own it")
-        padded = [_at_least(samples, int(SHORTEST * SAMPLE_RATE)) for samples in batch]
-        with self._inference(), self._source(padded) as audio:
-            # `timestamps` is remembered by the model, so it is said at every call.
-            found = self._model.transcribe(
-                audio, batch_size=len(padded), timestamps=True, verbose=False
-            )
+        self._decoder.prepare(hints.hotwords)
+        padded, before = zip(*(_at_least_a_second(samples) for samples in batch), strict=True)
+        with _memory_errors(), self._inference(), self._source(padded) as audio:
+            found = self._decoder.transcribe(audio, len(padded), hints)
         if isinstance(found, tuple):  # some transducers add the beam's other hypotheses
             found = found[0]
         if len(found) != len(batch):
             raise RuntimeError(f"NeMo returned {len(found)} results for {len(batch)} clips")
-        return [_hypothesis(one) for one in found]
+        return [
+            _hypothesis(
+                one,
+                shift / SAMPLE_RATE,
+                self._decoder.confidences(one),
+                hints.translate_to or hints.language,
+            )
+            for one, shift in zip(found, before, strict=True)
+        ]
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences on what the model cannot use of `hints`."""
+        return self._decoder.left_aside(hints)
+
+    def fitting_seconds(self, clip_seconds: float) -> float:
+        """Return how many seconds of audio fit into the free memory in one call, with a reserve.
+
+        On a GPU it is found by a call with one clip of `clip_seconds`, of zeros.
+        """
+        if self.device != "cuda":
+            return CPU_BATCH_SECONDS
+        import torch
+
+        self.trim()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        self.transcribe([np.zeros(int(clip_seconds * SAMPLE_RATE), np.float32)])
+        taken = max(1, torch.cuda.max_memory_allocated() - before)
+        free, _ = torch.cuda.mem_get_info()
+        found = clip_seconds * 0.6 * free / taken
+        return min(max(found, clip_seconds), MOST_BATCH_SECONDS)
 
     def trim(self) -> None:
         """Collect what is not used any more, and empty the GPU's cache."""
@@ -126,6 +175,8 @@ class NemoEngine:
     def _inference(self) -> Iterator[None]:
         import torch
 
+        if self.device == "cpu":
+            torch.set_num_threads(self.cores or _cores())
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             if self.device == "cuda" and self._precision != "float32":
@@ -135,10 +186,10 @@ class NemoEngine:
             yield
 
     @contextlib.contextmanager
-    def _source(self, batch: list[Samples]) -> Iterator[list[Samples] | str]:
+    def _source(self, batch: Sequence[Samples]) -> Iterator[list[Samples] | str]:
         """Yield what NeMo reads: the arrays, or the path of a manifest of ours."""
         if self._input == "arrays":
-            yield batch
+            yield list(batch)
             return
         with scratch_dir("manifest-") as directory, _contained_temp(directory):
             entries = []
@@ -175,13 +226,48 @@ def _contained_temp(directory: Path) -> Iterator[None]:
         transcription.tempfile = original
 
 
-def _at_least(samples: Samples, size: int) -> Samples:
-    return np.pad(samples, (0, max(0, size - samples.size)))
+@functools.cache
+def _cores() -> int:
+    """Return the number of threads that PyTorch chose for this machine, before any of ours did."""
+    import torch
+
+    return torch.get_num_threads()
 
 
-def _hypothesis(found: Any) -> Hypothesis:
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Tell a lack of memory from other errors, whichever allocator it comes from."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemory(_NO_MEMORY) from error
+    except RuntimeError as error:
+        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+            raise OutOfMemory(_NO_MEMORY) from error
+        raise
+
+
+def _at_least_a_second(samples: Samples) -> tuple[Samples, int]:
+    """Return a clip padded to a second as NeMo does it, and the samples put in front."""
+    missing = max(0, int(SHORTEST * SAMPLE_RATE) - samples.size)
+    before = missing // 2
+    return np.pad(samples, (before, missing - before)), before
+
+
+def _hypothesis(
+    found: Any, shift: float, confidences: list[float | None], language: str | None
+) -> Hypothesis:
+    """Return NeMo's hypothesis as ours; its times count from `shift` seconds before the clip."""
     stamps = (found.timestamp or {}).get("word", []) if found.text else []
     words = [
-        Word(float(stamp["start"]), float(stamp["end"]), str(stamp["word"])) for stamp in stamps
+        Word(
+            max(0.0, float(stamp["start"]) - shift),
+            max(0.0, float(stamp["end"]) - shift),
+            str(stamp["word"]),
+            None if confidence is None else round(min(max(confidence, 0.0), 1.0), 4),
+        )
+        for stamp, confidence in zip(stamps, confidences, strict=True)
     ]
-    return Hypothesis(found.text, words)
+    return Hypothesis(found.text, words, language)

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from services.audio import languages
 from services.audio.decode import Samples
-from services.audio.engines import Hypothesis, Report
+from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.transcript import Word
 from services.config import Settings
 from services.errors import ModelUnavailable
 from services.files.operations import sha256_of
 
 log = logging.getLogger(__name__)
+
+NONE = Hints()
 
 OFFLINE_MODEL = "tiny.en (offline)"
 
@@ -88,11 +91,22 @@ class WhisperEngine:
         self.name = f"faster-whisper {__version__}"
         self.model = model
         self.device = device
+        self.batch_seconds = 30.0
+        self.cores = 0  # CTranslate2 keeps the number that it was loaded with
         self._whisper = whisper
 
-    def transcribe(self, batch: Sequence[Samples]) -> list[Hypothesis]:
+    def transcribe(self, batch: Sequence[Samples], hints: Hints = NONE) -> list[Hypothesis]:
         """Transcribe clips one after the other: Whisper always works on 30 s at once."""
-        return [self._transcribe(samples) for samples in batch]
+        return [self._transcribe(samples, hints) for samples in batch]
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        """Return sentences on what the model cannot use of `hints`."""
+        found = []
+        if hints.translate_to not in (None, "en"):
+            found.append("Whisper translates only into English: the text is as it was spoken.")
+        if hints.language and not self._known(hints.language):
+            found.append(f"This model does not know {languages.name(hints.language)}.")
+        return found
 
     def trim(self) -> None:
         """Collect what is not used any more."""
@@ -102,9 +116,15 @@ class WhisperEngine:
         """Free the model's memory."""
         self._whisper.model.unload_model()
 
-    def _transcribe(self, samples: Samples) -> Hypothesis:
+    def _known(self, language: str | None) -> str | None:
+        return language if language in self._whisper.supported_languages else None
+
+    def _transcribe(self, samples: Samples, hints: Hints) -> Hypothesis:
         segments, info = self._whisper.transcribe(
             samples,
+            language=self._known(hints.language),
+            task="translate" if hints.translate_to == "en" != hints.language else "transcribe",
+            hotwords=", ".join(hints.hotwords) or None,
             beam_size=5,
             word_timestamps=True,
             # Text of one clip must not depend on which clip came before it.

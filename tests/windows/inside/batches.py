@@ -63,6 +63,9 @@ class Reader:
             assert content.read()
         claims.done(job, TRANSCRIPT, length=2.0, engine="fake", model="none", took=0.1)
 
+    def idle(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed.set()
 

@@ -1,0 +1,187 @@
+"""A recording on its way through the audio lane: from its job to its transcript."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+
+from services.audio.clips import Clip, clips
+from services.audio.decode import Decoder
+from services.audio.engines import Engine, Hypothesis
+from services.audio.exports import clock
+from services.audio.repetition import repetitions
+from services.audio.segments import in_order, segments_from_words
+from services.audio.transcript import Segment, Transcript, Word
+from services.jobs.models import Job
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in a clip: when it begins and how long it is, in seconds."""
+
+    start: float
+    seconds: float
+    hypothesis: Hypothesis
+
+
+@dataclass
+class Slot:
+    """The place of a clip in the order of time, until it is part of a stretch."""
+
+    resume: int | None
+    heard: Heard | None = None
+
+
+@dataclass
+class Recording:
+    """A job that is being decoded and transcribed.
+
+    The thread that decodes it changes `cut_seconds`, `decoded` and `reading`; the model's thread
+    changes the rest, and any thread may say that it is `over`.
+    """
+
+    job: Job
+    decoder: Decoder
+    clips: Generator[Clip, None, None]
+    heard: list[Heard] = field(default_factory=list)
+    slots: deque[Slot] = field(default_factory=deque)
+    """Clips that arrived and are in no stretch yet."""
+    cut_seconds: float = 0.0
+    """Length of the clips that were cut so far, in seconds."""
+    waiting: int = 0
+    """Clips that arrived and are not transcribed yet."""
+    decoded: bool = False
+    reading: float = 0.0
+    """Seconds that decoding it cost."""
+    hearing: float = 0.0
+    """Its share of the model's calls, in seconds."""
+    over: bool = False
+    """Whether it is settled, or work on it has to end."""
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        clip_seconds: float,
+        saved: tuple[list[Heard], int] = ([], 0),
+        check: Callable[[], None] = lambda: None,
+    ) -> Recording:
+        """Return the recording of `job`.
+
+        Args:
+            saved: What an earlier try heard, and the sample from which it has to go on.
+            check: Called before the file is opened; raises what is wrong with it.
+        """
+        heard, begin = saved
+        decoder = Decoder(job.path, job.name)
+
+        def cut() -> Generator[Clip, None, None]:
+            check()
+            yield from clips(decoder.blocks(), clip_seconds, begin)
+
+        known = sum(one.seconds for one in heard)
+        return cls(job, decoder, cut(), heard=list(heard), cut_seconds=known)
+
+    def arrive(self, clip: Clip) -> Slot:
+        """Give a clip its place in the order of time."""
+        self.waiting += 1
+        self.slots.append(Slot(clip.resume))
+        return self.slots[-1]
+
+    def hear(self, slot: Slot, heard: Heard) -> None:
+        """Take what was heard in a clip."""
+        slot.heard = heard
+        self.heard.append(heard)
+        self.waiting -= 1
+
+    def stretch(self, seconds: float) -> tuple[list[Heard], int] | None:
+        """Take what was heard since the last stretch, and the sample from which to go on after it.
+
+        None while that is less than `seconds` of speech without a clip missing in between.
+        """
+        ready, last = 0.0, -1
+        for number, slot in enumerate(self.slots):
+            if slot.heard is None:
+                break
+            ready += slot.heard.seconds
+            if slot.resume is not None and ready >= seconds:
+                last = number
+        if last < 0:
+            return None
+        taken = [self.slots.popleft() for _ in range(last + 1)]
+        return [slot.heard for slot in taken if slot.heard], taken[-1].resume or 0
+
+    def next_clip(self) -> Clip | None:
+        """Decode up to the next clip and return it; None at the end."""
+        begun = time.monotonic()
+        clip = next(self.clips, None)
+        self.reading += time.monotonic() - begun
+        if clip is None:
+            self.decoded = True
+        else:
+            self.cut_seconds += clip.seconds
+        return clip
+
+    @property
+    def took(self) -> float:
+        """Work that it cost so far, in seconds."""
+        return self.reading + self.hearing
+
+    @property
+    def stage(self) -> str:
+        """What happens to it, for people."""
+        return "transcribing" if self.heard else "reading"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every clip was transcribed."""
+        return self.decoded and not self.waiting
+
+    @property
+    def progress(self) -> float:
+        """Share of the recording that is transcribed, from 0 to 1."""
+        known = self.cut_seconds
+        if not self.decoded:
+            known = max(known, self.decoder.declared or self.job.length or 0.0)
+        return sum(one.seconds for one in self.heard) / known if known else 0.0
+
+
+def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Transcript:
+    """Join what was heard in a recording's clips into its transcript."""
+    duration = recording.decoder.seconds
+    words: list[Word] = []
+    untimed: list[Segment] = []
+    heard = sorted(recording.heard, key=lambda one: one.start)
+    for one in heard:
+        hypothesis = one.hypothesis
+        # Inside its clip, so that the words of two neighbours never mix.
+        end = min(one.start + one.seconds, duration)
+        words += [
+            changed(word, start=word.start + one.start, end=min(word.end + one.start, end))
+            for word in hypothesis.words
+        ]
+        if hypothesis.text and not hypothesis.words:  # a model without word times
+            untimed.append(Segment(round(one.start, 3), round(end, 3), hypothesis.text))
+    words = in_order(words, duration)
+    segments = sorted([*segments_from_words(words), *untimed], key=lambda s: s.start)
+    return Transcript(
+        text=" ".join(segment.text for segment in segments),
+        duration=round(duration, 3),
+        language=next((h.hypothesis.language for h in heard if h.hypothesis.language), None),
+        engine=engine.name,
+        model=engine.model,
+        segments=segments,
+        words=words,
+        notes=[*recording.decoder.notes, *more_notes, *_doubts(words)],
+    )
+
+
+def _doubts(words: list[Word]) -> list[str]:
+    return [
+        f"From {clock(found.start)} to {clock(found.end)} the model wrote “{found.phrase}” "
+        f"{found.times} times in a row: listen whether that was said."
+        for found in repetitions(words)
+    ]

@@ -1,0 +1,55 @@
+"""NeMo's decoding of a transducer like Parakeet, with random weights: what it hears is nonsense."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from services.audio import SAMPLE_RATE
+from services.audio.engines import Hints
+from services.audio.engines.nemo import NemoEngine
+from tests.transducer import transducer
+
+BOOSTED = Hints(hotwords=("ana ruiz", "scriptorium"))
+
+
+@pytest.fixture(scope="module")
+def noise() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(0, 0.1, s * SAMPLE_RATE).astype(np.float32) for s in (3, 5)]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    model = transducer(tmp_path_factory.mktemp("transducer"))
+    logging.getLogger("nemo_logger").setLevel(logging.ERROR)
+    engine = NemoEngine(model, "random", "cpu", "float32", "arrays")
+    yield engine
+    engine.close()
+
+
+def test_the_text_is_that_of_the_plain_call_and_every_word_has_time_and_confidence(engine, noise):
+    plain = engine._model.transcribe(noise, batch_size=2, timestamps=True, verbose=False)
+    heard = engine.transcribe(noise)
+    assert [one.text for one in heard] == [one.text for one in plain]
+    for one, samples in zip(heard, noise, strict=True):
+        assert one.words and " ".join(word.text for word in one.words) == one.text
+        for word in one.words:
+            assert (
+                0 <= word.start <= word.end <= samples.size / SAMPLE_RATE + 0.2
+            )  # its frames have 80 ms
+            assert 0 <= word.confidence <= 1
+    assert len({word.confidence for one in heard for word in one.words}) > 1
+
+
+def test_names_are_listened_for_while_they_are_wanted(engine, noise):
+    before = engine.transcribe(noise)
+    boosted = engine.transcribe(noise, BOOSTED)
+    count = [sum(one.text.count("ana ruiz") for one in each) for each in (before, boosted)]
+    assert count[0] == 0 < count[1]
+    assert engine.left_aside(BOOSTED) == []
+    assert engine.transcribe(noise) == before
+
+
+def test_it_says_that_it_does_not_translate(engine):
+    assert "does not translate" in engine.left_aside(Hints(translate_to="en"))[0]
