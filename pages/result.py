@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from datetime import datetime
 
 import streamlit as st
@@ -34,7 +33,8 @@ def show_document(job: Job, document: Document) -> None:
         if page.error:
             st.warning(page.error, icon=":material/error:")
         elif page.text.strip():
-            st.html(f'<div class="page-text" dir="auto">{html.escape(page.text)}</div>')
+            text = context.marked(page.text, st.query_params.get("q", ""))
+            st.html(f'<div class="page-text" dir="auto">{text}</div>')
         else:
             st.caption("There is no text on this page.")
 
