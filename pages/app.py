@@ -34,6 +34,7 @@ st.navigation(
         st.Page(context.UPLOAD, title="New batch", icon=":material/upload_file:", default=True),
         st.Page(context.BATCHES, title="Batches", icon=":material/inbox:"),
         st.Page(context.FILES, title="Files", icon=":material/list:"),
+        st.Page(context.SEARCH, title="Search", icon=":material/search:"),
         st.Page(context.SYSTEM, title="System", icon=":material/monitor_heart:"),
         st.Page(context.BATCH, title="Batch", visibility="hidden"),
         st.Page(context.RESULT, title="Result", visibility="hidden"),

@@ -50,11 +50,11 @@ def show(batch_id: str, discarded: bool, counts: dict[State, int], over: bool) -
 
 
 def live(batch_id: str, discarded: bool) -> None:
-    """Show the batch; when it ends, run the whole page again, which ends the refreshing."""
+    """Show the batch; at its end, and when all is indexed, run the whole page again."""
     counts = runtime.count(JobFilter(batch_id))
     over = all(state.over for state in counts)
     show(batch_id, discarded, counts, over)  # first of all does what was clicked
-    if over and not ended:
+    if over and (not ended or (not settled and not runtime.indexing(batch_id))):
         st.rerun()
 
 
@@ -128,6 +128,7 @@ if batch is None:
 counts = runtime.count(JobFilter(batch.id))
 total = sum(counts.values())
 ended = all(state.over for state in counts)
+settled = ended and not runtime.indexing(batch.id)
 failed = sum(count for state, count in counts.items() if state.fell_short)
 kept = runtime.kept(batch.id)
 
@@ -165,4 +166,4 @@ with st.container():
         if sum(w.kind is Kind.DOCUMENT and w.state is State.DONE for w in work) > 1:
             links["Documents in one PDF"] = f"/files/batches/{batch.id}.pdf"
         context.download_links(links)
-st.fragment(live, run_every=None if ended else REFRESH)(batch.id, batch.discarded)
+st.fragment(live, run_every=None if settled else REFRESH)(batch.id, batch.discarded)

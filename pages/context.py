@@ -11,9 +11,11 @@ import services.runtime
 from services.audio.engines.host import Choice
 from services.audio.exports import clock
 from services.jobs.models import Kind
+from services.library import query
 from services.runtime import Runtime
 
-UPLOAD, BATCHES, FILES, SYSTEM = "upload.py", "batches.py", "files.py", "system.py"
+UPLOAD, BATCHES, FILES = "upload.py", "batches.py", "files.py"
+SEARCH, SYSTEM = "search.py", "system.py"
 BATCH, RESULT = "batch.py", "result.py"
 
 KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
@@ -63,6 +65,23 @@ def duration(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def number(typed: str | None) -> float | None:
+    """Return a number in an address; None where there is none."""
+    try:
+        value = float(typed or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def marked(text: str, typed: str) -> str:
+    """Return text as HTML with the words marked that somebody searched for."""
+    parts = query.parts(text, query.spans(text, query.parse(typed)))
+    return "".join(
+        f"<mark>{html.escape(part)}</mark>" if found else html.escape(part) for part, found in parts
+    )
 
 
 def download_links(links: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages import components, context
 from services.audio.engines.host import EngineStatus
+from services.jobs.entries import Entry
 from services.jobs.models import Job, JobFilter, Kind, State
 from services.runtime import Runtime
 
@@ -57,7 +58,12 @@ def listing(
     shown = runtime.find(wanted, PER_PAGE, (page - 1) * PER_PAGE)
     places = runtime.places() if any(job.state is State.QUEUED for job in shown) else {}
     engine = runtime.engine_status()
+    entries = runtime.entries(job.id for job in shown)
     items = [_row(job, places, engine, discarded, dated) for job in shown]
+    if runtime.has_library:
+        for item, job in zip(items, shown, strict=True):
+            if job.state is State.DONE:
+                _add_indexing(item, entries.get(job.id))
     if clicked := components.rows(items, key=key):
         _act(runtime, *clicked)
 
@@ -78,6 +84,17 @@ def _status(job: Job, places: dict[str, int], engine: EngineStatus) -> tuple[str
     if job.state is State.DONE:
         return f"done in {context.duration(job.took or 0)}", "good"
     return str(job.state), "bad" if job.state is State.FAILED else ""
+
+
+def _add_indexing(item: dict[str, Any], entry: Entry | None) -> None:
+    """Add to a row what the library does with its result."""
+    if entry is None or entry.state is State.QUEUED:
+        item["status"] += " · to be indexed"
+    elif entry.state is State.RUNNING:
+        item["status"] += " · indexing"
+    elif entry.state is State.FAILED:
+        item["problem"] = f"Not in the library: {entry.error}"
+        item["actions"].append({"name": "index", "label": "Index again"})
 
 
 def _row(
@@ -118,6 +135,8 @@ def _act(runtime: Runtime, action: str, job_id: str) -> None:
         st.switch_page(context.RESULT, query_params={"job": job_id})
     elif action == "cancel":
         runtime.cancel(job_id)
+    elif action == "index":
+        runtime.index_again([job_id])
     elif action == "retry":
         runtime.retry_job(job_id)
     elif action == "front":

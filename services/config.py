@@ -119,6 +119,30 @@ class Settings(BaseSettings):
     page_timeout: float = Field(20.0, gt=0)
     """Seconds that one page of a document may take."""
 
+    library: bool = True
+    """Whether results are indexed and can be searched."""
+
+    embedding_model: str | None = None
+    """sentence-transformers model of the library, by name or path; the packaged one when unset."""
+
+    llm_url: str | None = None
+    """Base URL of an OpenAI-compatible language model, as of Ollama or vLLM; none when unset."""
+
+    llm_model: str = ""
+    """Name of the language model there."""
+
+    llm_key: SecretStr | None = None
+    """Key for the language model's server, if it wants one."""
+
+    llm_timeout: float = Field(120.0, gt=0)
+    """Seconds that the language model has for an answer."""
+
+    llm_price: float = Field(0.0, ge=0)
+    """Price of a million tokens, of which the cost in the log is counted."""
+
+    commit_chunks: int = Field(100, ge=1)
+    """Passages after which the library's writer commits without waiting for more."""
+
     attempts: int = Field(3, ge=1, le=20)
     """Server crashes in a row, each while a job ran, after which it runs alone."""
 
@@ -196,7 +220,7 @@ class Settings(BaseSettings):
         # ours may depend on it.
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("nemo_model", "whisper_model", mode="after")
+    @field_validator("nemo_model", "whisper_model", "embedding_model", mode="after")
     @classmethod
     def _absolute_model(cls, model: str | None) -> str | None:
         # A name on the hub is not a path, unless something lies there.
@@ -249,6 +273,11 @@ class Settings(BaseSettings):
     def results_dir(self) -> Path:
         """The directory that holds a folder per finished job."""
         return self.data_dir / "results"
+
+    @property
+    def library_dir(self) -> Path:
+        """The directory of the library's database."""
+        return self.data_dir / "library"
 
     @property
     def models_dir(self) -> Path:

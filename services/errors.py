@@ -49,6 +49,10 @@ class PasswordNeeded(UnreadableDocument):
     """A PDF that opens only with a password."""
 
 
+class LibraryError(PermanentError):
+    """The library cannot do what was asked of it: a model, a filter, a damaged database."""
+
+
 class ModelUnavailable(PermanentError):
     """A speech model that is not on this machine and cannot be fetched."""
 

@@ -14,10 +14,10 @@ from services.files.disk import Room
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import Batch, JobFilter, Kind, NewJob, Options, State
-from services.view import View
+from services.shelves import Shelves
 
 
-class Front(View):
+class Front(Shelves):
     """Gives work to the store and shows what comes of it; a `Runtime` does the work.
 
     Any number of processes may have one on the same data, beside the server or without it.

@@ -19,6 +19,7 @@ from services.files.temp import use_temp_root
 from services.front import Front
 from services.jobs.audio_worker import AudioWorker
 from services.jobs.document_worker import DocumentWorker
+from services.jobs.indexing import Indexer
 from services.jobs.lane import Lane
 from services.jobs.models import Options
 from services.jobs.pulse import Pulse
@@ -55,6 +56,8 @@ class Runtime(Front):
         DirectoryInUse: another server uses the same directories.
     """
 
+    writes_library = True
+
     def __init__(self, settings: Settings) -> None:
         # The temporary files have a lock too: two servers with data of their own may be told
         # to share a directory for them, and each would sweep what the other uses.
@@ -79,6 +82,8 @@ class Runtime(Front):
             lane.start()
         self._pulse.start()
         self._watcher.start()
+        if self._indexer is not None:
+            self._indexer.start()
         return self
 
     def _build(self) -> None:
@@ -112,6 +117,10 @@ class Runtime(Front):
             self._lane(f"documents-{number}", DocumentWorker(settings, self._passwords))
             for number in range(1, settings.document_workers + 1)
         ]
+        self._indexer = None
+        if self._library is not None:
+            more = (self._llm.enrich,) if self._llm is not None else ()
+            self._indexer = Indexer(self._entries, self._results, self._library, *more)
         self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
 
@@ -123,6 +132,8 @@ class Runtime(Front):
             lane.ask_to_stop()
         for lane in self._lanes:
             lane.stop()
+        if self._indexer is not None:
+            self._indexer.stop()
         self._janitor.stop()
         self._notifier.stop()
         self.close()
@@ -180,6 +191,11 @@ class Runtime(Front):
 
     def _tidy(self) -> None:
         self._janitor.wake()
+        self._wake_indexer()
+
+    def _wake_indexer(self) -> None:
+        if self._indexer is not None:
+            self._indexer.wake()
 
     def _wake(self) -> None:
         for lane in self._lanes:
@@ -191,7 +207,7 @@ class Runtime(Front):
             worker,
             self._store,
             self._results,
-            settled=self._janitor.wake,
+            settled=self._tidy,
             no_room=lambda: self._data_room.missing() or self._temp_room.missing(),
         )
 

@@ -14,6 +14,8 @@ import pytest
 
 # Before any library reads it: the tests must not depend on what a machine can reach.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# The embedding model takes ten seconds to load; the tests of the library switch it on.
+os.environ["SCRIPTORIUM_LIBRARY"] = "false"
 
 from services.config import PREFIX, Settings
 from services.files import retry
@@ -37,6 +39,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in os.environ:
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{PREFIX}LIBRARY", "false")
     monkeypatch.setenv(f"{PREFIX}CONFIG", str(tmp_path / "none.toml"))
 
 

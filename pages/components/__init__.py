@@ -26,6 +26,8 @@ _READER = ("tools", "wave", "passages", "search", "edits", "reader")
 _rows = _register("rows", "rows.css", ["rows.js"])
 _news = _register("news", "news.css", ["news.js"])
 _jumps = _register("jumps", "jumps.css", ["jumps.js"])
+_hits = _register("hits", "hits.css", ["hits.js"])
+_facets = _register("facets", "facets.css", ["facets.js"])
 _reader = _register("reader", "reader/reader.css", [f"reader/{part}.js" for part in _READER])
 
 
@@ -107,6 +109,25 @@ def reader(
         },
     }
     _reader(data=data, key=key)
+
+
+def hits(groups: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
+    """Show what was found; return (action, id) in the run that follows a click on an action.
+
+    A group has `id`, `name`, `href`, `icon`, `detail`, `tags`, `editable` and `hits`; a hit has
+    `key`, `place`, `href`, `path`, `parts` of (text, marked) and `actions` of (name, label).
+    """
+    clicked = _hits(data={"groups": groups}, key=key, on_clicked_change=_nothing).clicked
+    return (clicked["action"], clicked["id"]) if clicked else None
+
+
+def facets(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
+    """Show filters; return (filter, value) in the run that follows a click.
+
+    Each has `name`, `label` and `values` with `value`, `text`, `count` and `chosen`.
+    """
+    clicked = _facets(data={"facets": items}, key=key, on_clicked_change=_nothing).clicked
+    return (clicked["name"], clicked["value"]) if clicked else None
 
 
 def news(items: list[dict[str, str]], key: str, ask: bool = False) -> None:

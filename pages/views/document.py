@@ -207,7 +207,9 @@ def _text(page: Page, query: str) -> None:
 
 
 def _marked(line: str, query: str) -> str:
-    """Return a line as HTML with what was searched marked."""
+    """Return a line as HTML with what was searched marked: here, or in the library before."""
+    if not query:
+        return context.marked(line, st.query_params.get("q", ""))
     shown, at = [], 0
     for start, end in spans(line, query):
         shown.append(html.escape(line[at:start]))

@@ -193,6 +193,41 @@ class WatchedRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
 
 
+class IndexRow(Base):
+    """What the library has of a job; see `indexing.Entry`. It may outlive the job for a moment."""
+
+    __tablename__ = "index_entries"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    error: Mapped[str | None] = mapped_column(Text)
+    chunks: Mapped[int] = mapped_column(Integer, default=0)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    not_before: Mapped[float] = mapped_column(Float, default=0.0)
+    made_with: Mapped[str] = mapped_column(Text, default="")
+    result_at: Mapped[float | None] = mapped_column(Float)
+    changed_at: Mapped[float] = mapped_column(Float)
+    title: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(String(16))
+    summary: Mapped[str | None] = mapped_column(Text)
+    keywords: Mapped[list[str]] = mapped_column(JSON, default=list)
+    actions: Mapped[list[str]] = mapped_column(JSON, default=list)
+    enriched_by: Mapped[str | None] = mapped_column(Text)
+
+
+class LabelRow(Base):
+    """What people call a job's result; the library has it as it was at `written_at`."""
+
+    __tablename__ = "labels"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    collections: Mapped[list[str]] = mapped_column(JSON, default=list)
+    changed_at: Mapped[float] = mapped_column(Float)
+    written_at: Mapped[float] = mapped_column(Float, default=0.0)
+
+
 def to_batch(row: BatchRow) -> Batch:
     """Return the batch that a row holds."""
     return Batch(

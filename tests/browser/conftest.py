@@ -28,7 +28,7 @@ FLAGS = [
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[str]:
+def serving(data: Path, **environment: str) -> Iterator[str]:
     """Run the server on a free port of 127.0.0.1; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,7 +37,7 @@ def serving(data: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "main.py", "--server.port", str(port)],
         cwd=ROOT,
-        env={**os.environ, "SCRIPTORIUM_DATA": str(data), "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "SCRIPTORIUM_DATA": str(data), "HF_HUB_OFFLINE": "1", **environment},
         stdout=log,
         stderr=subprocess.STDOUT,
     )

@@ -157,7 +157,9 @@ def test_the_microphone_records(server, open_page):
     expect(page.get_by_text(re.compile("agent")).first).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["", "batches", "system", "batch?batch=0", "result?job=0"])
+@pytest.mark.parametrize(
+    "path", ["", "batches", "system", "search", "batch?batch=0", "result?job=0"]
+)
 def test_every_page_fits_a_phone(server, open_page, path):
     page = open_page(f"{server}/{path}", width=390, height=844)
     expect(page.locator("h1")).to_be_visible()

@@ -119,8 +119,8 @@ def test_one_place_touches_files(path):
 
 @pytest.mark.parametrize("path", SERVICES, ids=name)
 def test_imports_point_one_way(path):
-    """runtime → watch → jobs → audio, documents → files."""
-    layers = ["files", "audio", "documents", "jobs", "watch", "runtime", "api"]
+    """runtime → watch → jobs → audio, documents, library → files."""
+    layers = ["files", "audio", "documents", "library", "jobs", "watch", "runtime", "api"]
     mine = path.relative_to(ROOT / "services").parts[0].removesuffix(".py")
     if mine not in layers:
         return
@@ -128,7 +128,8 @@ def test_imports_point_one_way(path):
         "files": {"files"},
         "audio": {"files", "audio"},
         "documents": {"files", "documents"},
-        "jobs": {"files", "audio", "documents", "jobs"},
+        "library": {"files", "library"},
+        "jobs": {"files", "audio", "documents", "library", "jobs"},
         "watch": {"files", "audio", "documents", "jobs", "watch"},
     }.get(mine, set(layers))
     if name(path) == "services/files/wav.py":  # the type of its argument, for checkers only
@@ -147,7 +148,7 @@ def test_imports_point_one_way(path):
     ids=["files", "store", "watch"],
 )
 def test_they_import_without_the_heavy_libraries(modules):
-    heavy = ("numpy", "torch", "streamlit", "nemo", "av", "pypdf", "faster_whisper")
+    heavy = ("numpy", "torch", "streamlit", "nemo", "av", "pypdf", "faster_whisper", "lancedb")
     code = (
         f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n"
         f"print(sorted(set(sys.modules) & set({heavy!r})))"
@@ -158,7 +159,10 @@ def test_they_import_without_the_heavy_libraries(modules):
 
 
 def test_a_runtime_is_imported_without_torch_and_streamlit():
-    code = "import services.runtime, sys; print({'torch', 'nemo', 'streamlit'} & set(sys.modules))"
+    code = (
+        "import services.runtime, sys\n"
+        "print({'torch', 'nemo', 'streamlit', 'lancedb', 'pyarrow'} & set(sys.modules))"
+    )
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

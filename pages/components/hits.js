@@ -1,0 +1,56 @@
+// What a search found: sources with their passages. Text from people is set as text, never HTML.
+const element = (tag, className, text) => {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+};
+
+const link = (className, text, href) => {
+  const made = element("a", className, text);
+  made.href = href;
+  made.target = "_self"; // a real address: it can be copied, opened beside, and gone back from
+  return made;
+};
+
+function passage(hit, click) {
+  const box = element("div", "hit");
+  box.append(link("place", hit.place, hit.href));
+  const text = element("div", "text");
+  text.dir = "auto";
+  for (const [part, marked] of hit.parts) text.append(marked ? element("mark", "", part) : part);
+  box.append(text);
+  const under = element("div", "under");
+  if (hit.path) under.append(element("span", "path", hit.path));
+  for (const { name, label } of hit.actions) {
+    const button = element("button", "", label);
+    button.onclick = () => click(name, hit.key);
+    under.append(button);
+  }
+  if (under.children.length) box.append(under);
+  return box;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const click = (action, id) => setTriggerValue("clicked", { action, id });
+  const list = element("div", "hits");
+  for (const group of data.groups) {
+    const box = element("div", "group");
+    const head = element("div", "head");
+    head.append(element("span", "icon", group.icon), link("name", group.name, group.href));
+    if (group.editable) {
+      const edit = element("button", "", "Edit");
+      edit.setAttribute("aria-label", `Edit: ${group.name}`);
+      edit.onclick = () => click("edit", group.id);
+      head.append(edit);
+    }
+    const detail = element("div", "detail");
+    for (const tag of group.tags) detail.append(element("span", "tag", tag));
+    detail.append(group.detail);
+    head.append(detail);
+    box.append(head, ...group.hits.map((hit) => passage(hit, click)));
+    list.append(box);
+  }
+  parentElement.querySelector(".hits")?.remove();
+  parentElement.append(list);
+}

@@ -1,0 +1,1 @@
+"""The library: chunking, embeddings, the single writer of the database, and search."""

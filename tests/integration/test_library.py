@@ -1,0 +1,153 @@
+"""From files to hits: the real engine, the real embedding model, the real database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from services.config import Settings
+from services.errors import LibraryError, WorkerDied
+from services.jobs.models import State
+from services.library.embedding import PACKAGED
+from services.library.library import Library
+from services.library.models import Source
+from services.library.process import EmbeddingProcess, vectors
+from services.runtime import Runtime
+from tests import media
+
+PAUSE = np.zeros(16_000, np.float32)
+
+
+def until(true: Callable[[], object], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def indexed(runtime: Runtime, count: int) -> bool:
+    return runtime.index_counts().get(State.DONE, 0) == count
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("files")
+    said = ("conf-onlyone", "agent-newlocation", "conf-waitforleader", "cannot-complete-as-dialed")
+    sounds = [media.at_16k(media.DATA / f"{name}.wav") for name in said]
+    return [
+        media.write_wav(
+            directory / "call.wav",
+            np.concatenate([part for sound in sounds for part in (sound, PAUSE)]),
+        ),
+        media.write_pdf(
+            directory / "scribes.pdf",
+            [
+                "The scribes copied the first book by hand.",
+                "The abbot approved how much money may be spent in spring.",
+            ],
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory, files):
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("data") / "data",
+        device="cpu",
+        engine="whisper",
+        library=True,
+    )
+    with Runtime(settings) as made:
+        batch = made.submit(files, owner="ana")
+        made.wait(batch.id, timeout=120)
+        until(lambda: indexed(made, 2))
+        yield made
+
+
+def test_words_lead_to_the_second_and_the_page(runtime):
+    call, scribes = runtime.jobs(runtime.batches()[0].batch.id)
+    (hit,) = runtime.search('"leader arrives"')
+    assert hit.source == call.id and hit.name == "call.wav"
+    spoken = next(s for s in runtime.result(call.id).segments if "leader" in s.text)
+    assert hit.start == spoken.start > 5
+    (hit,) = runtime.search('"first book"')
+    assert (hit.source, hit.page, hit.start) == (scribes.id, 1, None)
+
+
+def test_meanings_are_found_where_no_word_is_the_same(runtime):
+    best = runtime.search("budget for the season")[0]
+    assert best.page == 2 and best.spans == () and best.similarity > 0.25
+    assert runtime.search("volcano eruption") == []
+
+
+def test_filters_facets_and_labels(runtime):
+    call, scribes = runtime.jobs(runtime.batches()[0].batch.id)
+    assert runtime.search("conference", kind="document") == []
+    runtime.label(call, name="Weekly call", tags=["phone"], collections=["Spring"])
+    until(lambda: runtime.search("conference", tags=("phone",)))
+    found = runtime.search_page("conference")
+    assert found.facets["collections"] == {"Spring": 1}
+    assert found.groups[0].best.name == "Weekly call"
+    assert [job.id for job, _, _ in runtime.shelf()] == [call.id, scribes.id]
+
+
+def test_indexing_again_replaces_and_changes_nothing_else(runtime):
+    before = runtime.library.table.keys()
+    runtime.index_again()
+    until(lambda: not runtime.index_counts().get(State.QUEUED))
+    until(lambda: indexed(runtime, 2))
+    assert runtime.library.table.keys() == before
+    assert runtime.search("conference", tags=("phone",)), "what people called it is kept"
+
+
+def test_the_server_has_no_torch_and_the_embedding_process_ends_when_idle(runtime):
+    loaded = {Path(mapped.path).name for mapped in psutil.Process().memory_maps()}
+    if any(name.startswith("libtorch") for name in loaded):
+        pytest.skip("another test of this process has loaded torch")
+    assert runtime.library.process.running
+    assert not any(name.startswith("libtorch") for name in loaded)
+
+
+def test_the_embedding_process_names_a_missing_model_and_ends_when_idle(runtime):
+    process = runtime.library.process
+    with pytest.raises(LibraryError, match="cannot be loaded"):
+        process.embed("no/such-model", ["text"]).result(timeout=90)
+    found = vectors(process.embed(PACKAGED, ["a cat", "a feline"]).result(timeout=90))
+    assert found.shape == (2, 384) and np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-4)
+    assert found[0] @ found[1] > 0.5
+    assert not process.end_when_idle()
+    process._clock = lambda: time.monotonic() + 10_000
+    assert process.end_when_idle() and not process.running
+
+
+def test_a_closed_embedding_process_says_so():
+    process = EmbeddingProcess("cpu")
+    process.close()
+    with pytest.raises(WorkerDied):
+        process.embed(PACKAGED, ["too late"])
+
+
+def test_a_model_that_is_not_there_leaves_the_search_for_words(tmp_path, monkeypatch):
+    library = Library(tmp_path, commit_seconds=0.0)
+    library.writer.put(
+        Source("s1", "a.pdf", "ana", "b1", "document", 1.0), *_one_chunk(), PACKAGED
+    ).result()
+
+    def missing(*_):
+        raise LibraryError("The embedding model is missing.")
+
+    monkeypatch.setattr(library.process, "embed", missing)
+    found = library.search("book")
+    assert not found.semantic and found.hits[0].text == "A book."
+    library.close()
+
+
+def _one_chunk():
+    from services.library.models import Chunk
+
+    return [Chunk("A book.", page=1)], np.ones((1, 384), "f4")
