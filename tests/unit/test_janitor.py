@@ -24,7 +24,17 @@ class Yard:
         self.root = root
         self.leased: set[Path] = set()
         self.submitted: set[Path] = set()
-        self.janitor = Janitor(root, lambda: self.leased, lambda: self.submitted, max_age=DAY)
+        self.deleted: set[Path] = set()
+        self.results = root.parent / "results"
+        self.janitor = Janitor(
+            root,
+            lambda: self.leased,
+            lambda: self.submitted,
+            max_age=DAY,
+            unwanted=lambda: set(self.deleted),
+            removed=lambda path: self.deleted.discard(path),
+            results=self.results,
+        )
 
     def workspace(self, age: float) -> Path:
         made = Workspace.create(Room(self.root))
@@ -146,3 +156,45 @@ def test_a_round_that_fails_does_not_end_the_janitor(yard):
         assert rounds.acquire(timeout=10) and rounds.acquire(timeout=10)
     finally:
         janitor.stop()
+
+
+def test_what_a_person_deleted_goes_at_once_and_is_then_forgotten(yard):
+    workspace = yard.workspace(age=1.0)
+    result = yard.results / "a1"
+    (result / "pages").mkdir(parents=True)
+    (result / "pages" / "1.png").write_bytes(b"x")
+    other = yard.results / "b2"
+    other.mkdir()
+    yard.deleted = {workspace, result, yard.results / "never made"}
+    assert set(yard.janitor.sweep(NOW)) == {workspace, result}
+    assert not workspace.exists() and not result.exists() and other.is_dir()
+    assert yard.deleted == set()
+
+
+def test_what_is_deleted_but_not_ours_is_left_alone(yard, tmp_path):
+    stranger = tmp_path / "temp" / "somebody's"
+    elsewhere = tmp_path / "elsewhere"
+    for path in (stranger, elsewhere):
+        path.mkdir(parents=True)
+        (path / "file").write_bytes(b"x")
+    yard.deleted = {stranger, elsewhere}
+    assert yard.janitor.sweep(NOW) == []
+    assert (stranger / "file").is_file() and (elsewhere / "file").is_file()
+    assert yard.deleted == set(), "nor is it asked for again and again"
+
+
+def test_a_deleted_result_that_is_locked_is_tried_again_later(yard, monkeypatch):
+    result = yard.results / "a1"
+    result.mkdir(parents=True)
+    yard.deleted = {result}
+    with monkeypatch.context() as patch:
+        patch.setattr(operations, "remove_tree", refuse)
+        assert yard.janitor.sweep(NOW) == []
+    assert yard.deleted == {result} and "held" in yard.janitor.waiting[result].reason
+    assert yard.janitor.sweep(NOW + 1) == [], "not before its pause is over"
+    assert yard.janitor.sweep(NOW + DAY) == [result]
+    assert yard.deleted == set() and yard.janitor.waiting == {}
+
+
+def refuse(path: Path) -> None:
+    raise FileAccessError("held")

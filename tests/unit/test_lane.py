@@ -9,6 +9,7 @@ from services.audio.transcript import Transcript
 from services.errors import UnreadableMedia, WorkerDied
 from services.jobs.lane import Claims, Lane
 from services.jobs.models import Job, Kind, NewJob, Options, State
+from services.jobs.pulse import Pulse
 from services.jobs.results import Results
 from services.jobs.store import JobStore
 from tests import media
@@ -229,3 +230,84 @@ def test_who_waits_for_the_end_of_jobs_is_told_of_each(house):
     house.lane(finish, settled=ended.release).start()
     assert all(ended.acquire(timeout=10) for _ in jobs)
     assert house.states(jobs) == [State.DONE] * 3
+
+
+def test_a_lane_that_died_frees_its_job_and_begins_anew(house, monkeypatch):
+    (job,) = house.submit(1)
+    lane = house.lane(finish)
+    real = lane._step
+
+    def die() -> bool:
+        monkeypatch.setattr(lane, "_step", real)
+        Claims(house.store, house.results, threading.Event(), lambda: None).take(Kind.AUDIO)
+        raise SystemExit  # as a library may do that thinks it owns the process
+
+    monkeypatch.setattr(lane, "_step", die)
+    lane.start()
+    lane._thread.join(10)
+    assert house.states([job]) == [State.RUNNING]
+    pulse = Pulse(house.store, [lane], lost=0.0)
+    pulse.beat()
+    until(lambda: house.states([job]) == [State.DONE])
+    reasons = [event.reason for event in house.store.history(job.id)]
+    assert "what worked on it showed no sign of life" in reasons
+
+
+def test_the_pulse_keeps_what_a_lane_works_on(house):
+    (job,) = house.submit(1)
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(job: Job, claims: Claims) -> None:
+        started.set()
+        assert go_on.wait(30)
+        finish(job, claims)
+
+    lane = house.lane(slow)
+    lane.start()
+    assert started.wait(10)
+    pulse = Pulse(house.store, [lane], lost=0.2, interval=0.05)
+    pulse.start()
+    time.sleep(1.0)
+    assert house.states([job]) == [State.RUNNING]
+    go_on.set()
+    until(lambda: house.states([job]) == [State.DONE])
+    pulse.stop()
+    assert house.store.job(job.id).attempts == 1
+
+
+def test_a_job_deleted_while_it_runs_leaves_no_result(house):
+    (job,) = house.submit(1)
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(job: Job, claims: Claims) -> None:
+        started.set()
+        assert go_on.wait(30)
+        finish(job, claims)
+
+    house.lane(slow).start()
+    assert started.wait(10)
+    directory = house.results.directory(job.id)
+    house.store.delete({job.id: directory})
+    go_on.set()
+    house.lanes[0].stop()
+    assert house.store.job(job.id) is None and not directory.exists()
+
+
+def test_what_is_done_again_replaces_its_result_and_keeps_the_earlier_one(house):
+    (job,) = house.submit(1)
+    texts = iter(["first", "second"])
+
+    def work(job: Job, claims: Claims) -> None:
+        made = Transcript(next(texts), 0.2, "en", "fake", "none")
+        claims.done(job, made, length=0.2, engine="fake", model="none", took=0.1)
+
+    house.lane(work).start()
+    until(lambda: house.states([job]) == [State.DONE])
+    assert house.results.previous(job.id) is None
+    job.path.unlink()  # the workspace is gone; the kept original is enough
+    house.store.requeue([job.id], states=State)
+    until(lambda: house.states([job]) == [State.DONE])
+    assert house.results.load(job.id).text == "second"
+    assert house.results.previous(job.id).text == "first"
+    left = sorted(path.name for path in house.results.directory(job.id).iterdir())
+    assert left == ["original.wav", "previous.json", "result.json"]
