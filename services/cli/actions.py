@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services import exports
-from services.cli.follow import Follower, job_report
+from services.cli.follow import POLL_SECONDS, Follower, job_report
 from services.cli.inputs import find_inputs
 from services.cli.main import Exit, UsageError
 from services.cli.outputs import Output, OutputExists
@@ -21,7 +21,7 @@ from services.config import Settings
 from services.files.names import display_name
 from services.front import Front
 from services.jobs.models import BatchSummary, Job, State
-from services.runtime import is_served
+from services.runtime import Runtime, is_served
 
 COMMAND = "python -m services"
 SHOWN = 8
@@ -136,6 +136,30 @@ def cancel(settings: Settings, terminal: Terminal, ids: Sequence[str], *, as_jso
     terminal.say(f"Cancelled: {count}.")
     if as_json:
         terminal.answer({"cancelled": count})
+    return Exit.DONE
+
+
+def watch(settings: Settings, terminal: Terminal) -> Exit:
+    """Look after the watched folders until somebody interrupts it."""
+    if not settings.watch:
+        raise UsageError(
+            "The settings name no watched folder: it is a table [[watch]] in the file."
+        )
+    said: dict[Path, str] = {}
+    with Session(settings, work=True, watch=True) as session:
+        if not isinstance(session.front, Runtime):
+            raise UsageError("A server runs on this data and watches the folders already.")
+        try:
+            while True:
+                for root in session.front.watched_folders():
+                    problems = "".join(f" {problem}" for problem in root.problems)
+                    text = f"{root.state}, {root.in_work} in work, {root.taken} taken.{problems}"
+                    if said.get(root.path) != text:
+                        said[root.path] = text
+                        terminal.say(f"{root.path}: {text}", "yellow" if problems else "")
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            terminal.say("Stopping. What is not done goes on at the next start.")
     return Exit.DONE
 
 

@@ -201,6 +201,18 @@ def export(
     _carry_out(act, verbose)
 
 
+@app.command(epilog="Ctrl-C ends it, with exit code 0; 2 where there is nothing to watch.")
+def watch(verbose: Verbose = False) -> None:
+    """Look after the watched folders, without a page."""
+
+    def act(settings: Settings, terminal: Terminal) -> Exit:
+        from services.cli import actions
+
+        return actions.watch(settings, terminal)
+
+    _carry_out(act, verbose)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Carry out a command line; return its exit code."""
     try:

@@ -23,13 +23,14 @@ class Session:
     Args:
         settings: Which data directory.
         work: Whether this process does the work where no server does.
+        watch: Whether it then looks after the watched folders too.
 
     Raises:
         SettingsError: the directories cannot be used.
     """
 
-    def __init__(self, settings: Settings, *, work: bool) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, *, work: bool, watch: bool = False) -> None:
+        self._settings = settings if watch else settings.model_copy(update={"watch": ()})
         self._served_at = self._probed_at = time.monotonic()
         self.front: Front = (self._start() if work else None) or Front(settings)
 

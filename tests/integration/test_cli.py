@@ -194,6 +194,24 @@ def test_the_work_goes_on_here_when_the_server_is_gone(data, sources, monkeypatc
         held.front.wait(batch.id, timeout=60)
 
 
+def test_watched_folders_are_looked_after_until_it_is_interrupted(data, tmp_path, monkeypatch):
+    assert main(["watch"]) == Exit.USAGE, "there are none"
+    root = tmp_path / "inbox"
+    root.mkdir()
+    monkeypatch.setenv("SCRIPTORIUM_WATCH", json.dumps([{"path": str(root)}]))
+    monkeypatch.setenv("SCRIPTORIUM_WATCH_STILL_SECONDS", "0.2")
+    media.write_pdf(root / "paper.pdf", ["A page of text."])
+    process = start("watch")
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any("1 taken" in line for line in lines)
+    assert main(["watch"]) == Exit.USAGE, "somebody does already"
+    press_ctrl_c(process)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == Exit.DONE, said
+    assert "What is not done goes on at the next start." in said
+
+
 def test_names_that_a_pipe_cannot_hold_are_written_all_the_same(data, tmp_path):
     odd = tmp_path / "тест 中文 😀.pdf"
     odd.write_bytes(b"%PDF-1.7 and nothing more")

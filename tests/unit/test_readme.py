@@ -41,5 +41,5 @@ def test_the_two_commands_stand_on_the_first_screen():
 
 def test_every_command_and_exit_code_is_documented():
     commands = {command.callback.__name__ for command in app.registered_commands}
-    assert set(re.findall(r"^\| `(\w+) ?[A-Z\[][^`]*` \|", README, re.M)) == commands
+    assert set(re.findall(r"^\| `(\w+)(?: [A-Z\[][^`]*)?` \| [^`]", README, re.M)) >= commands
     assert set(map(int, re.findall(r"^\| (\d+) \|", README, re.M))) == set(Exit)
