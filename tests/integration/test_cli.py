@@ -127,7 +127,7 @@ def test_interrupted_it_puts_back_what_runs_and_can_go_on(data, front, tmp_path)
     assert f"resume {batch.id[:8]} --out {tmp_path / 'out'} --format txt" in said
     assert "Traceback" not in said
     [job] = front.jobs(batch.id)
-    assert (job.state, job.attempts, job.not_before) == (State.QUEUED, 0, 0), "no fault of the file"
+    assert (job.state, job.attempts, job.not_before) == (State.QUEUED, 0, 0), job.error
 
     assert main(["resume", batch.id[:8], "--out", str(tmp_path / "out")]) == Exit.DONE
     assert "A page of text." in (tmp_path / "out" / "long.txt").read_text()
