@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -106,22 +107,20 @@ class DocumentProcess:
         self.close()
         self._calls = 0
         self._events = queue.Queue()
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "services.documents.worker"),
-                *(str(self._memory_mb), str(int(self._programs))),
-            ],
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            # A group of its own: Ctrl-C goes to whoever started us, and a page that is being
-            # read is no failure of its file.
-            process_group=None if sys.platform == "win32" else 0,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
-            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        with _deaf_to_interrupts():
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "services.documents.worker"),
+                    *(str(self._memory_mb), str(int(self._programs))),
+                ],
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
         # A thread, because Windows cannot wait for a pipe with a time limit.
         threading.Thread(
             target=_pump,
@@ -176,6 +175,23 @@ class DocumentProcess:
         if taken > self._memory_mb << 20:
             self.close()
             raise WorkerDied(f"reading took more than {self._memory_mb} MiB of memory")
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start a process that Ctrl-C in its terminal does not reach, from its first moment on.
+
+    It goes to whoever started us: that a page is being read then is no failure of its file. On
+    Windows a process group of its own does the same.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pump(lines: Any, events: queue.Queue[str | None]) -> None:
