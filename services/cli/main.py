@@ -54,7 +54,7 @@ Out = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write the results here.")
 ]
 Format = Annotated[
-    str, typer.Option("--format", "-f", help="Formats of the results: txt, md, srt, vtt, json.")
+    str, typer.Option("--format", "-f", help="Some of: txt, md, docx, srt, vtt, csv, json.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files in --out.")]
 Wait = Annotated[
