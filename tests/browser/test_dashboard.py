@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
 import wave
 from pathlib import Path
@@ -52,6 +53,17 @@ def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
         writer.setsampwidth(2)
         writer.setframerate(rate)
         writer.writeframes(samples.astype("<i2").tobytes())
+
+
+@pytest.fixture
+def new_prompt(tmp_path) -> Path:
+    """The prompt as nobody submitted it before: with a silence of its own at the end."""
+    with wave.open(str(PROMPT)) as reader:
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+        rate = reader.getframerate()
+    path = tmp_path / "new.wav"
+    write_wav(path, np.concatenate([samples, np.zeros(secrets.randbelow(rate))]), rate)
+    return path
 
 
 def run(page: Page, *files: Path) -> str:
@@ -119,12 +131,12 @@ def test_pdf_pages_show_image_and_text(server, open_page, pdf):
     expect(again.get_by_text(PAGES[1])).to_be_visible()
 
 
-def test_unusable_files_are_named_before_the_run(server, open_page, tmp_path):
+def test_unusable_files_are_named_before_the_run(server, open_page, tmp_path, new_prompt):
     (tmp_path / "notes.wav").write_text("these are notes")
     (tmp_path / "table.xlsx").write_bytes(b"PK\x03\x04")
     page = open_page(server)
     page.locator("input[type=file]").first.set_input_files(
-        [str(tmp_path / "notes.wav"), str(tmp_path / "table.xlsx"), str(PROMPT)]
+        [str(tmp_path / "notes.wav"), str(tmp_path / "table.xlsx"), str(new_prompt)]
     )
     expect(page.get_by_text("3 files, 2 unusable")).to_be_visible()
     expect(page.get_by_text("“notes.wav” cannot be read as audio or video")).to_be_visible()
@@ -200,14 +212,16 @@ def test_uploads_are_kept_over_other_pages_and_marked_when_the_person_leaves(tmp
         assert len(list(workspace.glob("*.wav"))) == 1, "marked, not removed"
 
 
-def test_uploads_survive_a_reload_and_one_that_was_removed_stays_away(server, open_page, pdf):
+def test_uploads_survive_a_reload_and_one_that_was_removed_stays_away(
+    server, open_page, pdf, new_prompt
+):
     page = open_page(server)
-    page.locator("input[type=file]").first.set_input_files([str(PROMPT), str(pdf)])
-    expect(page.get_by_role("button", name="Run 2 files")).to_be_visible()
+    page.locator("input[type=file]").first.set_input_files([str(new_prompt), str(pdf)])
+    expect(page.get_by_text("2 files", exact=True)).to_be_visible()
     page.get_by_role("button", name=f"Remove: {pdf.name}").click()
     expect(page.get_by_role("button", name="Run 1 file")).to_be_visible()
     page.reload()
-    expect(page.get_by_text(PROMPT.name, exact=True)).to_be_visible()
+    expect(page.get_by_text(new_prompt.name, exact=True)).to_be_visible()
     page.get_by_role("button", name="Run 1 file").click()
     expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
     assert "uploads=" not in page.url
