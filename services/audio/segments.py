@@ -127,14 +127,20 @@ def words_of(segments: Iterable[Segment], words: Sequence[Word]) -> list[list[Wo
     found = []
     next_word = 0
     for segment in segments:
-        rest = segment.text
+        rest = _unspaced(segment.text)
+        while next_word < len(words) and words[next_word].start < segment.start:
+            next_word += 1  # in no segment: a result that another program wrote
         first = next_word
         while next_word < len(words) and rest:
             word = words[next_word]
             inside = segment.start <= word.start and word.end <= segment.end
-            if not inside or not rest.startswith(word.text):
+            if not inside or not rest.startswith(text := _unspaced(word.text)):
                 break
-            rest = rest[len(word.text) :].lstrip(" ")
+            rest = rest.removeprefix(text)
             next_word += 1
         found.append(list(words[first:next_word]))
     return found
+
+
+def _unspaced(text: str) -> str:
+    return "".join(text.split())

@@ -275,6 +275,7 @@ def test_exports_have_the_options_that_were_chosen(page):
 
 def test_a_batch_is_exported_in_chosen_formats(page):
     page.get_by_role("link", name="Batch", exact=True).click()
+    expect(page.get_by_text("1 of 1 done")).to_be_visible()  # the result page has an Export too
     page.get_by_role("button", name="Export").click()
     for other in ("Markdown", "Word", "SRT", "WebVTT", "JSON"):
         page.get_by_role("button", name=other, exact=True).click()
