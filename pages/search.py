@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 
 from pages import components, context
-from services.audio.exports import clock
+from pages.views import hits
 from services.errors import LibraryError
-from services.jobs.models import Kind, State
-from services.library.models import Filters, Found, Hit
-from services.library.query import snippet
+from services.jobs.models import State
+from services.library.models import Filters, Found
 
 PER_PAGE = 10
 VALUES = 8
@@ -29,7 +25,6 @@ FACETS = {
     "collections": "Collections",
     "batch": "Batch",
 }
-LISTS = ("tags", "collections")
 KINDS = {"audio": "Recordings", "document": "Documents"}
 PERIODS = {"Any time": None, "Past day": 1, "Past week": 7, "Past month": 31, "Past year": 366}
 
@@ -43,8 +38,8 @@ def chosen(name: str) -> tuple[str, ...]:
 
 def filters(days: int | None) -> Filters:
     """Return what the address narrows the search to."""
-    single = {name: (chosen(name) or (None,))[0] for name in FACETS if name not in LISTS}
-    lists = {name: chosen(name) for name in LISTS}
+    single = {name: (chosen(name) or (None,))[0] for name in FACETS if name not in hits.LISTS}
+    lists = {name: chosen(name) for name in hits.LISTS}
     since = (datetime.now() - timedelta(days=days)).timestamp() if days else None
     return Filters(**single, **lists, since=since)  # type: ignore[arg-type]
 
@@ -55,7 +50,7 @@ def toggle(name: str, value: str) -> None:
     if value in values:
         left = [one for one in values if one != value]
     else:
-        left = [*values, value] if name in LISTS else [value]
+        left = [*values, value] if name in hits.LISTS else [value]
     if left:
         st.query_params[name] = left
     else:
@@ -102,77 +97,6 @@ def show_facets(found: Found) -> None:
         st.rerun()
 
 
-def address(hit: Hit, typed: str) -> str:
-    """Return the address that opens a hit's page or plays its second."""
-    place = {"t": f"{hit.start:g}"} if hit.start is not None else {"page": str(hit.page or 1)}
-    return f"/result?{urlencode({'job': hit.source, **place, 'q': typed})}"
-
-
-def passage(hit: Hit, typed: str) -> dict[str, Any]:
-    """Return a hit as its component shows it."""
-    above = [hit.speaker, hit.headings]
-    return {
-        "key": hit.key,
-        "place": clock(hit.start) if hit.start is not None else f"Page {hit.page}",
-        "href": address(hit, typed),
-        "path": " · ".join(part for part in above if part),
-        "parts": snippet(hit.text, hit.spans),
-        "actions": [{"name": "similar", "label": "Similar"}],
-    }
-
-
-def group(hits: Iterable[Hit], typed: str) -> dict[str, Any]:
-    """Return the hits of one source as the component shows them."""
-    hits = list(hits)
-    best = hits[0]
-    return {
-        "id": best.source,
-        "name": best.name,
-        "href": address(best, typed),
-        "icon": context.KIND_ICONS[Kind(best.kind)],
-        "detail": " · ".join(
-            part for part in (f"{datetime.fromtimestamp(best.added):%d %b %Y}", best.owner) if part
-        ),
-        "tags": [*best.collections, *best.tags],
-        "editable": True,
-        "hits": [passage(hit, typed) for hit in hits],
-    }
-
-
-@st.dialog("Similar passages", width="large")
-def show_similar(key: str) -> None:
-    """Show the passages of other files that mean nearly the same."""
-    found = runtime.similar(key)
-    if found:
-        components.hits([group([hit], "") for hit in found], key="similar")
-    else:
-        st.caption("No other file says anything like it.")
-
-
-@st.dialog("Name, tags and collections")
-def edit(job_id: str) -> None:
-    """Let a person name and tag a file."""
-    job = runtime.job(job_id)
-    if job is None:
-        st.caption("This file was deleted.")
-        return
-    labels = runtime.labels(job_id)
-    name = st.text_input("Name", labels.name or job.name)
-    lists = {
-        field: st.multiselect(
-            field.capitalize(),
-            sorted({*getattr(labels, field), *runtime.label_names(field)}),
-            default=getattr(labels, field),
-            accept_new_options=True,
-            placeholder="Type to add",
-        )
-        for field in LISTS
-    }
-    if st.button("Save", type="primary"):
-        runtime.label(job, name=name if name != job.name else "", **lists)
-        st.rerun()
-
-
 @st.fragment(run_every="2s")
 def wait_for_meanings() -> None:
     """Search again when the model for meanings is loaded."""
@@ -196,10 +120,10 @@ def show_found(found: Found, typed: str) -> None:
         )
         return
     st.caption(f"Found in {context.plural(found.total, 'file')}")
-    clicked = components.hits([group(one.hits, typed) for one in found.groups], key="hits")
+    clicked = components.hits([hits.group(one.hits, typed) for one in found.groups], key="hits")
     if clicked:
         action, id = clicked
-        show_similar(id) if action == "similar" else edit(id)
+        hits.similar(runtime, id) if action == "similar" else hits.edit(runtime, id)
     pages = -(-found.total // PER_PAGE)
     if pages > 1:
         st.pagination(pages, key="page", bind="query-params")
@@ -208,15 +132,14 @@ def show_found(found: Found, typed: str) -> None:
 def show_answer(question: str, narrowed: Filters) -> None:
     """Show an answer while it is written, with the passages that it cites."""
     try:
-        hits, answer = runtime.ask(question, narrowed)
+        cited, answer = runtime.ask(question, narrowed)
         with st.container(border=True):
             st.write_stream(answer)
-            for number, hit in enumerate(hits, start=1):
-                place = clock(hit.start) if hit.start is not None else f"page {hit.page}"
+            for number, hit in enumerate(cited, start=1):
                 st.html(
                     f'<span class="cited">[{number}] <a target="_self" '
-                    f'href="{html.escape(address(hit, question))}">{html.escape(hit.name)}, '
-                    f"{place}</a></span>"
+                    f'href="{html.escape(hits.address(hit, question))}">{html.escape(hit.name)}, '
+                    f"{hits.place(hit).lower()}</a></span>"
                 )
     except LibraryError as error:
         st.error(str(error), icon=":material/error:")
@@ -270,7 +193,7 @@ def show_shelf() -> None:
         action, id = clicked
         if action == "open":
             st.switch_page(context.RESULT, query_params={"job": id})
-        edit(id)
+        hits.edit(runtime, id)
     if pages > 1:
         st.pagination(pages, key="page", bind="query-params")
 

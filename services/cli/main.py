@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from services.cli import library
 from services.cli.terminal import Terminal
 from services.config import Settings, load_settings
 from services.errors import ScriptoriumError, SettingsError
@@ -73,6 +74,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(library.app, name="library")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -105,7 +107,7 @@ def run(
             as_json=json,
         )
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 @app.command(epilog="The exit code is 0 when the question could be answered.")
@@ -121,7 +123,7 @@ def status(
 
         return actions.status(settings, terminal, batch, as_json=json)
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -142,7 +144,7 @@ def retry(
         to = actions.output(out, format, force, wait)
         return actions.retry(settings, terminal, id, to, wait=wait, as_json=json)
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -162,7 +164,7 @@ def resume(
         to = actions.output(out, format, force, True)
         return actions.resume(settings, terminal, batch, to, as_json=json)
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 @app.command(epilog="The exit code is 0 also when there was nothing left to cancel.")
@@ -178,7 +180,7 @@ def cancel(
 
         return actions.cancel(settings, terminal, ids, as_json=json)
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -198,7 +200,7 @@ def export(
         to = actions.output(out, format, force, True)
         return actions.export(settings, terminal, batch, to, as_json=json)
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 @app.command(epilog="Ctrl-C ends it, with exit code 0; 2 where there is nothing to watch.")
@@ -222,7 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     return Exit.DONE
 
 
-def _carry_out(act: Action, verbose: bool) -> NoReturn:
+def carry_out(act: Action, verbose: bool) -> NoReturn:
     """Call `act` with the settings; whatever goes wrong becomes a sentence and an exit code."""
     try:
         settings = load_settings()

@@ -91,11 +91,13 @@ class IndexEntries:
 
     def waiting(self, batch_id: str) -> int:
         """Return the number of results of a batch that are not indexed yet."""
-        settled = select(IndexRow.job_id).where(IndexRow.state.in_((State.DONE, State.FAILED)))
+        settled = select(IndexRow.job_id).where(
+            IndexRow.job_id == JobRow.id, IndexRow.state.in_((State.DONE, State.FAILED))
+        )
         query = (
             select(func.count())
             .select_from(JobRow)
-            .where(JobRow.batch_id == batch_id, _HAS_RESULT, JobRow.id.not_in(settled))
+            .where(JobRow.batch_id == batch_id, _HAS_RESULT, ~settled.exists())
         )
         with self._reader() as session:
             return session.scalar(query) or 0

@@ -71,7 +71,7 @@ def _pages(result: Result, count: Count) -> Iterator[_Stretch]:
     path: list[tuple[int, str]] = []
     for page in result["pages"]:
         here = [entry for entry in outline if entry["page"] == page["number"]]
-        for headings, text in _sections(page["text"], here, path):
+        for headings, text in _sections(_body(page), here, path):
             spans = sentences(text)
             texts = [" ".join(text[begin:end].split()) for begin, end in spans]
             units = [
@@ -81,6 +81,14 @@ def _pages(result: Result, count: Count) -> Iterator[_Stretch]:
             ]
             if units:
                 yield _Stretch(units, page=page["number"], headings=headings)
+
+
+def _body(page: Result) -> str:
+    """Return a page's text without running headers and footers, and with what people noted."""
+    lines = page["text"].splitlines(keepends=True)
+    last = len(lines) - page.get("footer", 0)
+    notes = "".join(f"\n\n{note}" for note in page.get("annotations", []))
+    return "".join(lines[page.get("header", 0) : last]) + notes
 
 
 def _sections(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from services.cli.main import main
 from services.config import Settings
 from services.errors import LibraryError, WorkerDied
 from services.jobs.models import State
@@ -94,6 +96,11 @@ def test_filters_facets_and_labels(runtime):
     assert found.facets["collections"] == {"Spring": 1}
     assert found.groups[0].best.name == "Weekly call"
     assert [job.id for job, _, _ in runtime.shelf()] == [call.id, scribes.id]
+    entry = runtime.entries([scribes.id])[scribes.id]
+    assert entry.language == "en" and "scribes" in " ".join(entry.keywords)
+    assert "abbot" in entry.summary and not runtime.can_answer
+    with pytest.raises(LibraryError, match="need a language model"):
+        runtime.ask("what?")
 
 
 def test_indexing_again_replaces_and_changes_nothing_else(runtime):
@@ -103,6 +110,25 @@ def test_indexing_again_replaces_and_changes_nothing_else(runtime):
     until(lambda: indexed(runtime, 2))
     assert runtime.library.table.keys() == before
     assert runtime.search("conference", tags=("phone",)), "what people called it is kept"
+
+
+def test_the_command_line_checks_repairs_and_exports(runtime, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SCRIPTORIUM_DATA", str(runtime.settings.data_dir))
+    monkeypatch.setenv("SCRIPTORIUM_LIBRARY", "true")
+    assert main(["library", "check"]) == 0
+    call, _ = runtime.jobs(runtime.batches()[0].batch.id)
+    runtime.library.delete([call.id]).result()
+    assert main(["library", "check", "--json", "--repair"]) == 1
+    assert json.loads(capsys.readouterr().out)["missing"] == [call.id]
+    until(lambda: runtime.search("conference"))
+    until(lambda: main(["library", "check"]) == 0)
+    assert main(["library", "export", str(tmp_path / "all.jsonl")]) == 0
+    lines = (tmp_path / "all.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == runtime.library.table.count()
+    assert main(["library", "backup", str(tmp_path / "all.arrow")]) == 0
+    assert main(["library", "restore", str(tmp_path / "all.arrow")]) == 2, "the server runs"
+    runtime.restore_library(tmp_path / "all.arrow")
+    assert runtime.search("conference")
 
 
 def test_the_server_has_no_torch_and_the_embedding_process_ends_when_idle(runtime):

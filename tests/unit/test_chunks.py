@@ -55,6 +55,12 @@ def test_a_passage_knows_its_headings_and_ends_where_the_next_begins():
     ]
 
 
+def test_running_headers_are_left_out_and_notes_are_kept():
+    result = document("On scribes\nThe text.\nPage 1")
+    result["pages"][0] |= {"header": 1, "footer": 1, "annotations": ["Is this true?"]}
+    assert [one.text for one in chunk(result, count)] == ["The text. Is this true?"]
+
+
 def test_a_heading_that_is_not_on_its_page_begins_with_the_page():
     result = document("Text without its title.", outline=(("Elsewhere", 1, 1),))
     assert [one.headings for one in chunk(result, count)] == [("Elsewhere",)]

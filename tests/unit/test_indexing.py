@@ -125,10 +125,12 @@ def until(true: Callable[[], object]) -> None:
 def test_what_was_done_before_and_what_is_done_now_is_indexed(house):
     before = house.add_job("before.pdf")
     assert house.entries.counts() == {State.QUEUED: 1}
+    batch = house.store.job(before).batch_id
+    assert house.entries.waiting(batch) == 1 and house.entries.waiting("none") == 0
     house.start()
     now = house.add_job("now.pdf", pages=3)
     until(lambda: house.state(now) is State.DONE and house.state(before) is State.DONE)
-    assert house.entries.indexed() == {before: 2, now: 3}
+    assert house.entries.indexed() == {before: 2, now: 3} and house.entries.waiting(batch) == 0
     source, prepared = house.library.sources[now]
     assert (source.name, source.owner, source.kind) == ("now.pdf", "ana", "document")
     assert [one.text for one in prepared.chunks] == ["text"] * 3

@@ -1,0 +1,96 @@
+"""The search page before a runtime that finds what the tests say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import services.runtime
+from services.errors import LibraryError
+from services.library.models import Found, Group, Hit
+
+PAGE = Path(__file__).parents[2] / "pages" / "search.py"
+HIT = Hit("k", "The book is old.", 0.1, "job1", "a <b>.pdf", "document", "ana", "b", 0.0, page=3)
+
+
+class Runtime(SimpleNamespace):
+    """Remembers what it was asked."""
+
+    has_library = True
+    can_answer = True
+    found = Found((Group("job1", (HIT,)),), 12, {"kind": {"document": 1}})
+
+    def warm_search(self) -> None: ...
+
+    def search_page(self, typed, filters, limit, offset, patience) -> Found:
+        self.asked = (typed, filters, limit, offset)
+        return self.found
+
+    def search_problem(self) -> str | None:
+        return self.problem
+
+    def ask(self, question, filters):
+        if self.problem:
+            raise LibraryError(self.problem)
+        return [HIT], iter(["It is ", "old [1]."])
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    made = Runtime(problem=None)
+    monkeypatch.setattr(services.runtime, "running", [made])
+    return made
+
+
+def page(**query) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=30)
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+def test_the_address_holds_the_search(runtime):
+    shown = page(q="old book", kind="document", tags=["red", "blue"], when="Past week", page="2")
+    typed, filters, limit, offset = runtime.asked
+    assert (typed, limit, offset) == ("old book", 10, 10)
+    assert (filters.kind, filters.tags, filters.owner) == ("document", ("red", "blue"), None)
+    assert filters.since is not None and shown.text_input(key="q").value == "old book"
+    assert "Found in 12 files" in [caption.value for caption in shown.caption]
+
+
+def test_what_only_compared_words_says_why(runtime):
+    runtime.found = Found(semantic=False)
+    runtime.problem = "The embedding model “x” cannot be loaded."
+    shown = page(q="book")
+    assert [warning.value for warning in shown.warning] == [runtime.problem]
+    assert any("Nothing was found" in markdown.value for markdown in shown.markdown)
+
+
+def test_an_answer_shows_its_sources_and_a_failure_its_reason(runtime):
+    shown = page(q="how old")
+    (ask,) = [button for button in shown.button if button.label == "Ask"]
+    ask.click().run()
+    assert not shown.exception
+    assert any("It is old [1]." in markdown.value for markdown in shown.markdown)
+    cited = " ".join(str(html.proto.body) for html in shown.get("html"))
+    assert "/result?job=job1&amp;page=3" in cited and "a &lt;b&gt;.pdf, page 3" in cited
+    runtime.problem = "The language model did not answer."
+    (ask,) = [button for button in shown.button if button.label == "Ask"]
+    ask.click().run()
+    assert [error.value for error in shown.error] == [runtime.problem]
+
+
+def test_without_a_language_model_the_button_says_what_is_needed(runtime):
+    runtime.can_answer = False
+    (ask,) = [button for button in page(q="book").button if button.label == "Ask"]
+    assert ask.disabled and "llm_url" in ask.help
+
+
+def test_a_library_that_is_switched_off_says_so(runtime):
+    runtime.has_library = False
+    assert any("switched off" in markdown.value for markdown in page(q="book").markdown)
