@@ -60,8 +60,8 @@ st.page_link(
 st.title(job.name)
 if result is None:
     st.caption(f"{context.size(job.size)} · {job.state}")
+    locked = job.error_kind == "password"
     if job.error:
-        locked = job.error_kind == "password"
         st.error(job.error, icon=":material/lock:" if locked else ":material/error:")
         if locked:
             document_view.ask_password(runtime, job)
@@ -69,8 +69,10 @@ if result is None:
         st.fragment(show_progress, run_every="1.5s")(job.id)
     else:
         with st.container(horizontal=True):
-            if runtime.can_run_again(job) and st.button(
-                "Try again", icon=":material/replay:", type="primary"
+            if (
+                not locked
+                and runtime.can_run_again(job)
+                and st.button("Try again", icon=":material/replay:", type="primary")
             ):
                 runtime.retry_job(job.id)
                 st.switch_page(context.BATCH, query_params={"batch": job.batch_id})

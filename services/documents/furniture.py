@@ -46,17 +46,19 @@ def _edge(page: Page, from_end: bool) -> list[tuple[str, int]]:
 def _depths(edges: list[list[tuple[str, int]]]) -> list[int]:
     """Return for each page how many lines at its edge are furniture."""
     counts = Counter(line for edge in edges for line, _ in edge)
-    places: dict[str, list[int]] = {}
+    again: set[tuple[int, str]] = set()  # page and line, where the line comes again nearby
+    last: dict[str, int] = {}
     for index, edge in enumerate(edges):
-        for line, _ in edge:
-            if counts[line] >= _LEAST:
-                places.setdefault(line, []).append(index)
+        for line in {line for line, _ in edge if counts[line] >= _LEAST}:
+            before = last.get(line)
+            if before is not None and index - before <= _NEAR:
+                again |= {(before, line), (index, line)}
+            last[line] = index
     depths = []
     for index, edge in enumerate(edges):
         depth = 0
         for line, deep in edge:
-            near = [at for at in places.get(line, []) if 0 < abs(at - index) <= _NEAR]
-            if not near:
+            if (index, line) not in again:
                 break
             depth = deep
         depths.append(depth)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from itertools import pairwise
-from statistics import median
+from statistics import median, median_low
 from typing import NamedTuple
 
 _GAP = 1.6
@@ -74,14 +74,18 @@ def is_rtl(text: str) -> bool:
 
 
 def paragraphs(lines: list[Line]) -> list[Line | None]:
-    """Return the lines with None where the space to the next one shows a new paragraph."""
-    spaced: list[Line | None] = []
-    for index, line in enumerate(lines):
-        if index:
-            gap = line.top - lines[index - 1].bottom
-            jumps_back = gap < -2 * line.size
-            if gap > 0.55 * max(line.size, lines[index - 1].size) or jumps_back:
-                spaced.append(None)
+    """Return the lines with None where the space to the next one shows a new paragraph.
+
+    That is more space than there usually is between the lines of this page.
+    """
+    gaps = [after.top - before.bottom for before, after in pairwise(lines)]
+    usual = median_low([max(gap, 0.0) for gap in gaps]) if len(gaps) > 1 else 0.0
+    spaced: list[Line | None] = lines[:1]  # type: ignore[assignment]
+    for gap, before, line in zip(gaps, lines, lines[1:], strict=False):
+        size = max(line.size, before.size)
+        wider = gap > 0.55 * size and gap > 1.35 * usual + 0.1 * size
+        if wider or gap < -2 * line.size:  # or up again, to another column
+            spaced.append(None)
         spaced.append(line)
     return spaced
 

@@ -29,6 +29,8 @@ _SMALL_STREAM = 60_000
 """Bytes that inflate to less than pypdf's limit whatever they hold (deflate's ratio is 1032)."""
 
 
+_REOPEN = 250
+"""Pages after which PDFium opens the file anew, so that memory stays flat."""
 _LIMIT = "it goes beyond what a file may unpack to"
 
 
@@ -190,6 +192,9 @@ class PageTexts:
         """Return the file as PDFium has it open, or None where it must not or cannot open it."""
         if self._pdf.limited or not self._within_limits(number):
             return None
+        if number % _REOPEN == 0 and self._pdf.in_memory:
+            self.close()  # what PDFium has read of a file it keeps until then
+            self._pdf.forget()
         if self._pdfium is None and self._pdfium_error is None:
             try:
                 self._pdfium = PdfiumFile(self._pdf.content, self._password)

@@ -75,6 +75,15 @@ class PdfFile:
         if self.count == 0 and not self._repair(password):
             raise UnreadableDocument(f"“{name}” has no pages. Check the file in a PDF viewer.")
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether `content` is the whole file, and not an open one."""
+        return isinstance(self.content, bytes)
+
+    def forget(self) -> None:
+        """Free the objects that were read: pypdf reads them again where it needs them."""
+        self.reader.resolved_objects.clear()
+
     def page(self, number: int) -> PageObject:
         """Return page `number`, from 1, as pypdf has it."""
         return self.reader.pages[number - 1]
@@ -217,6 +226,9 @@ class UnparsedPdf(PdfFile):
     def attempt(self, read: Callable[[], T]) -> T | None:
         """Return None: pypdf reads nothing of it."""
         return None
+
+    def forget(self) -> None:
+        """Do nothing: pypdf holds nothing of it."""
 
     def page(self, number: int) -> PageObject:
         """Raise UnreadableDocument: pypdf has no pages of it."""

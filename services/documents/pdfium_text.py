@@ -193,7 +193,9 @@ def _characters(text_page: Any) -> tuple[str, list[int] | None]:
 def _content(page: Any) -> Content:
     width, height = page.get_size()
     left, bottom, right, top = page.get_bbox()
-    images = paths = texts = level = upright = boxes = 0
+    images = paths = texts = 0
+    levels: set[int] = set()
+    uprights: set[int] = set()
     covered = 0.0
     edges = [ctypes.c_float() for _ in range(4)]
     references = [ctypes.byref(edge) for edge in edges]
@@ -207,9 +209,10 @@ def _content(page: Any) -> Content:
             paths += 1
             if paths <= _MOST_RULES and raw.FPDFPageObj_GetBounds(item, *references):
                 x0, y0, x1, y1 = (edge.value for edge in edges)
-                level += y1 - y0 < 3 and x1 - x0 > 15
-                upright += x1 - x0 < 3 and y1 - y0 > 5
-                boxes += x1 - x0 > 15 and y1 - y0 > 7
+                if x1 - x0 > 15:  # a level line, or a box
+                    levels.update((round(y0), round(y1)))
+                if y1 - y0 > 5:  # an upright line, or a box
+                    uprights.update((round(x0), round(x1)))
         elif kind in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
             images += kind == raw.FPDF_PAGEOBJ_IMAGE
             if raw.FPDFPageObj_GetBounds(item, *references):
@@ -218,5 +221,5 @@ def _content(page: Any) -> Content:
                 high = max(0.0, min(y1, top) - max(y0, bottom))
                 covered += wide * high
     share = min(1.0, covered / max(width * height, 1.0))
-    ruled = (level >= 2 and upright >= 2) or boxes >= 4
+    ruled = len(levels) >= 3 and len(uprights) >= 3  # two rows and two columns
     return Content(texts, paths, images, share, ruled)
