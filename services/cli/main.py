@@ -212,7 +212,7 @@ def watch(verbose: Verbose = False) -> None:
 
         return actions.watch(settings, terminal)
 
-    _carry_out(act, verbose)
+    carry_out(act, verbose)
 
 
 def main(arguments: list[str] | None = None) -> int:
