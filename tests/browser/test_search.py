@@ -73,8 +73,8 @@ def test_a_phrase_leads_to_its_second_and_to_its_page(server, open_page, files):
         }""",
         arg=second,
     )
-    segment = page.locator("button.segment.now")
-    expect(segment).to_contain_text(re.compile("leader", re.I))
+    passage = page.locator(".passage.now")
+    expect(passage).to_contain_text(re.compile("leader", re.I))
 
     # Back is the search, as it was; its address shows the same to somebody else.
     page.go_back()
