@@ -105,5 +105,5 @@ def test_meanings_filters_and_tags(server, open_page, files):
     expect(page.get_by_role("link", name="On scribes")).to_be_visible()
     expect(page.locator("mark").first).to_have_text("book")
     nothing = open_page(f"{server}/search?q=xyzzyplugh", width=390, height=844)
-    expect(nothing.get_by_text("Nothing was found")).to_be_visible()
+    expect(nothing.get_by_text("Nothing was found")).to_be_visible(timeout=60_000)
     assert nothing.evaluate("document.documentElement.scrollWidth") <= 390
