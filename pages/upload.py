@@ -165,6 +165,7 @@ if uploads:
         type="primary",
         icon=":material/play_arrow:",
         disabled=not wanted,
+        key="run",  # the same button whatever its label counts: no click is lost
     ):
         try:
             batch = runtime.submit(wanted, context.owner(), chosen, state.workspace)
