@@ -48,7 +48,7 @@ class WatchedFolder(BaseModel):
     output: Path | None = None
     """A folder that results are written to."""
 
-    formats: tuple[Literal["txt", "md", "json", "srt", "vtt"], ...] = ("txt",)
+    formats: tuple[Literal["txt", "md", "docx", "srt", "vtt", "csv", "json"], ...] = ("txt",)
     """The formats of these results; a document has no subtitles."""
 
     polling: Literal["auto"] | bool = "auto"

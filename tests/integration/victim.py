@@ -18,7 +18,7 @@ from typing import Any
 
 import faster_whisper.vad  # noqa: F401  (what a server would import later, and slowly)
 
-from services.audio.engines import Hypothesis, host
+from services.audio.engines import Hints, Hypothesis, host
 from services.config import Settings
 from services.errors import UnreadableMedia
 from services.runtime import Runtime
@@ -31,8 +31,9 @@ class Engine:
     """Hears in each clip how long it is, and dies or refuses by how loud it is."""
 
     name, model, device = "double", "none", "cpu"
+    cores, batch_seconds = 0, 60.0
 
-    def transcribe(self, batch: Sequence[Any]) -> list[Hypothesis]:
+    def transcribe(self, batch: Sequence[Any], hints: Hints) -> list[Hypothesis]:
         time.sleep(0.05)
         for samples in batch:
             if samples.max() > (DEADLY + REFUSED) / 2:
@@ -40,6 +41,9 @@ class Engine:
             if samples.max() > (QUIET + DEADLY) / 2:
                 os._exit(1)
         return [Hypothesis(f"{samples.size} samples") for samples in batch]
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        return []
 
     def trim(self) -> None:
         pass

@@ -28,7 +28,8 @@ def test_a_whole_document(process, tmp_path):
     assert document.metadata["title"] == "On scribes" and document.notes == []
     assert [entry.title for entry in document.outline] == ["Part 1", "Part 2"]
     assert document.engine == "pdfium"
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    # On a busy machine it may also be told, once or more, that nothing is known yet.
+    assert [at for at in told if at[1]] == [(0, 2), (1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize("slow", [1, 2, 4])

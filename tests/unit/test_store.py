@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.jobs.models import JobFilter, Kind, NewJob, Options, State
@@ -186,6 +186,7 @@ def test_with_options_only_their_equals_are_taken(store):
     assert store.claim(Kind.AUDIO, nemo).owner == "ana"
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), max_size=6),
     st.integers(0, 6),

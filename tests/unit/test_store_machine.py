@@ -221,5 +221,5 @@ class Store(RuleBasedStateMachine):
             assert self.store.job(job_id) is None and self.store.history(job_id) == []
 
 
-Store.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+Store.TestCase.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
 TestStore = pytest.mark.timeout(280)(Store.TestCase)
