@@ -14,6 +14,7 @@ from services.audio.cues import Cue, cues
 from services.audio.segments import joined
 from services.audio.transcript import Segment, Transcript
 from services.audio.words import plain
+from services.cells import as_text
 
 PARAGRAPH_PAUSE = 2.0
 """Silence, in seconds, after which a new paragraph begins."""
@@ -94,15 +95,14 @@ def to_csv(transcript: Transcript, title: str, style: Style) -> str:
     """Return a table with a row per segment, which spreadsheets open as it is meant.
 
     A cell that would be a formula begins with an apostrophe.
-    https://owasp.org/www-community/attacks/CSV_Injection
     """
     out = io.StringIO()
     out.write("\ufeff")  # Excel takes a file without it for one in the system's old encoding
     writer = csv.writer(out)
     writer.writerow(["start", "end", "speaker", "text", "confidence"])
     for s in transcript.segments:
-        speaker = _cell(plain(s.speaker or "")) if style.speakers else ""
-        writer.writerow([s.start, s.end, speaker, _cell(plain(s.text)), s.confidence])
+        speaker = as_text(plain(s.speaker or "")) if style.speakers else ""
+        writer.writerow([s.start, s.end, speaker, as_text(plain(s.text)), s.confidence])
     return out.getvalue()
 
 
@@ -183,10 +183,6 @@ def _vtt(cue: Cue, style: Style) -> str:
 
 def _vtt_text(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else text
 
 
 def _markdown(text: str) -> str:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
+from services.cells import as_text
 from services.documents.document import Document, Page
 
 _LARGER = 1.15
@@ -50,10 +51,11 @@ def to_json(document: Document, title: str) -> str:
 def to_csv(document: Document, title: str) -> str:
     """Return the tables: each row with its page, the table's number on it, and its cells."""
     target = io.StringIO()
+    target.write("\ufeff")  # Excel takes a file without it for one in the system's old encoding
     writer = csv.writer(target)
     for page in document.pages:
         for number, table in enumerate(page.tables, start=1):
-            writer.writerows([page.number, number, *row] for row in table)
+            writer.writerows([page.number, number, *map(as_text, row)] for row in table)
     return target.getvalue()
 
 

@@ -122,7 +122,7 @@ def test_csv_reads_back_and_starts_no_formula(text):
     assert row[3][:1] not in tuple("=+-@＝＋－＠\t\r") or not row[3]
 
 
-@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
+@pytest.mark.parametrize("start", ["=1+1", "+1+2", "-1-2", "@SUM(A1)", "\t=1", "＝1"])
 def test_a_formula_in_a_text_is_text(start):
     written = write_csv(transcript(Segment(0, 1, start)), "x", STYLE)
     assert f"'{start.strip()}" in written
