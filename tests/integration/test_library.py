@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from services.cli.main import main
@@ -131,12 +132,26 @@ def test_the_command_line_checks_repairs_and_exports(runtime, tmp_path, monkeypa
     assert runtime.search("conference")
 
 
-def test_the_server_has_no_torch_and_the_embedding_process_ends_when_idle(runtime):
-    loaded = {Path(mapped.path).name for mapped in psutil.Process().memory_maps()}
-    if any(name.startswith("libtorch") for name in loaded):
-        pytest.skip("another test of this process has loaded torch")
-    assert runtime.library.process.running
-    assert not any(name.startswith("libtorch") for name in loaded)
+def test_a_process_that_embeds_texts_has_no_torch_of_its_own():
+    code = """
+import sys
+import services.runtime
+from services.library.embedding import PACKAGED
+from services.library.process import EmbeddingProcess, vectors
+process = EmbeddingProcess("cpu")
+assert vectors(process.embed(PACKAGED, ["a cat"]).result(timeout=90)).shape == (1, 384)
+assert process.running
+process.close()
+print("torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_the_embedding_process_names_a_missing_model_and_ends_when_idle(runtime):
