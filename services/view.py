@@ -136,7 +136,7 @@ class View:
             TimeoutError: `timeout` seconds have passed.
         """
         end = time.monotonic() + timeout
-        while not all(job.state.over for job in self._store.jobs(batch_id)):
+        while not all(state.over for state in self._store.count(JobFilter(batch_id))):
             if time.monotonic() > end:
                 raise TimeoutError(f"batch {batch_id} has not ended within {timeout:.0f} s")
             time.sleep(0.05)
