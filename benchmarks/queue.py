@@ -64,6 +64,9 @@ class NoOp:
         claims.done(job, self._document, length=1, engine="none", model="", took=0.0)
         self._ended()
 
+    def idle(self) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing."""
 

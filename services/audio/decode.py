@@ -31,6 +31,9 @@ _OPEN = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 # and what they are is known from their first packet.
 _OPEN_WAV = _OPEN | {"max_size": "65536", "probesize": "65536"}
 
+# Their header says it all: to look at one, the smallest packet will do, in a tenth of the time.
+_PROBE_WAV = _OPEN | {"max_size": "4096", "probesize": "2048"}
+
 
 @dataclass(frozen=True)
 class MediaInfo:
@@ -47,7 +50,7 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
         UnreadableMedia: it is no audio or video file, is damaged, or holds no sound.
     """
     name = name or path.name
-    with _opened(path, name) as container:
+    with _opened(path, name, _PROBE_WAV) as container:
         stream = _sound(container, name)
         return MediaInfo(_duration(container, stream), bool(container.streams.video))
 
@@ -187,7 +190,7 @@ class _Resampler:
         return list(resampler.resample(None)) if resampler else []
 
 
-def _opened(path: Path, name: str) -> Any:
+def _opened(path: Path, name: str, wav: dict[str, str] = _OPEN_WAV) -> Any:
     import av
 
     if path.stat().st_size == 0:
@@ -195,7 +198,7 @@ def _opened(path: Path, name: str) -> Any:
     # Waits while another program has the file, and tells a lock from damage.
     with open_to_read(path) as handle:
         head = handle.read(12)
-    options = _OPEN_WAV if head[:4] == b"RIFF" and head[8:] == b"WAVE" else _OPEN
+    options = wav if head[:4] == b"RIFF" and head[8:] == b"WAVE" else _OPEN
     try:
         # Tags are text in any encoding; they must not make the sound unreadable.
         return av.open(str(path), options=options, metadata_errors="replace")
