@@ -404,14 +404,15 @@ def seconds_of(path: Path) -> float:
     return samples.size / rate
 
 
-def settled() -> tuple[int, int, int]:
-    """Return the open files, threads and children of this process once what ends has ended."""
+def held() -> tuple[int, int, int]:
+    """Return the number of open files, threads and children of this process."""
     gc.collect()
-    for thread in threading.enumerate():
-        if thread.name == "document-answers":  # ends by itself, after its process
-            thread.join(10)
     mine = psutil.Process()
     return mine.num_fds(), threading.active_count(), len(mine.children())
+
+
+def no_more_than(before: tuple[int, int, int]) -> bool:
+    return all(now <= then for now, then in zip(held(), before, strict=True))
 
 
 def test_documents_are_read_without_a_leak_of_threads_files_or_children(tmp_path, sources):
@@ -425,10 +426,10 @@ def test_documents_are_read_without_a_leak_of_threads_files_or_children(tmp_path
             assert runtime.jobs(batch.id)[0].kind is Kind.DOCUMENT
 
     round_trip()
-    before = settled()
+    before = held()
     for _ in range(5):
         round_trip()
-    assert settled() == before
+    until(lambda: no_more_than(before))  # some threads end a moment after their process
 
 
 class LightWorker:
@@ -443,6 +444,9 @@ class LightWorker:
         assert job.path.read_bytes()
         transcript = Transcript("text", 1.0, "en", "light", "none")
         claims.done(job, transcript, length=1.0, engine="light", model="none", took=0.1)
+
+    def idle(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -472,7 +476,7 @@ def test_a_server_opens_and_closes_fifty_times_without_growth(tmp_path, sources,
 
     for _ in range(2):
         round_trip(work=True)
-    before = settled()
+    before = held()
     for number in range(50):
         round_trip(work=number % 5 == 4)
-    assert settled() == before
+    until(lambda: no_more_than(before))  # some threads end a moment after their process
