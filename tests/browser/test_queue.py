@@ -131,10 +131,12 @@ def test_two_thousand_files_are_shown_by_pages_and_filters(tmp_path, open_page):
         expect(page.get_by_text("0 of 2000 done · 60 failed")).to_be_visible(timeout=60_000)
         expect(page.get_by_role("button", name=re.compile("^file "))).to_have_count(50)
         page.get_by_text("Failed 60").click()
+        expect(page.get_by_role("button", name="Page 40", exact=True)).to_have_count(0)
         expect(page.get_by_text("It is damaged.")).to_have_count(50)
         page.get_by_role("button", name="Page 2", exact=True).click()
         expect(page.get_by_text("It is damaged.")).to_have_count(10)
         page.get_by_text("Queued 1940").click()
+        expect(page.get_by_role("button", name="Page 39", exact=True)).to_be_visible()
         front = page.get_by_role("button", name="To the front: file 0070.wav")
         front.click()
         expect(front).to_have_count(0)  # it is there
