@@ -101,10 +101,11 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
         confirm_deletion()
 
 
-def kinds_done(batch_id: str) -> list[Kind]:
-    """Return the kinds of which the batch has results."""
+def count_done(batch_id: str) -> dict[Kind, int]:
+    """Return how many results the batch has of each kind that it has any of."""
     done = (State.DONE,)
-    return [kind for kind in Kind if runtime.count(JobFilter(batch_id, done, kinds=(kind,)))]
+    found = {kind: runtime.count(JobFilter(batch_id, done, kinds=(kind,))) for kind in Kind}
+    return {kind: counted[State.DONE] for kind, counted in found.items() if counted}
 
 
 def kept_until(days: float | None) -> str:
@@ -131,13 +132,13 @@ ended = all(state.over for state in counts)
 settled = ended and not runtime.indexing(batch.id)
 failed = sum(count for state, count in counts.items() if state.fell_short)
 kept = runtime.kept(batch.id)
+results = count_done(batch.id) if counts.get(State.DONE) else {}
 
 # All in one container: whatever stands in it, the fragment below keeps its place and with that
 # its identity, and a click that arrives while the page runs again is not lost.
 with st.container():
     first = runtime.find(JobFilter(batch.id), 1)
-    others = f" and {context.plural(total - 1, 'more file')}" if total > 1 else ""
-    st.title((first[0].name if first else "Batch") + others)
+    st.title(context.batch_name(first[0].name if first else "Batch", total))
     st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
     if runtime.count(JobFilter(batch.id, kinds=(Kind.AUDIO,))):
         used = bool(runtime.count(JobFilter(batch.id, model=OFFLINE_MODEL)))
@@ -154,16 +155,15 @@ with st.container():
         if not ended and st.button("Cancel all", icon=":material/close:"):
             runtime.cancel_batch(batch.id)
             st.rerun()
-        if counts.get(State.DONE):
-            exporting.batch(batch.id, kinds_done(batch.id))
+        if results:
+            exporting.batch(batch.id, list(results))
         with st.popover("More", icon=":material/more_horiz:"):
             more(batch.id, kept)
         if not ended:
             components.news([], key="ask", ask=True)
-    if counts.get(State.DONE):
+    if results:
         links = {"Everything (ZIP)": f"/files/batches/{batch.id}.zip"}
-        work = runtime.work(batch.id)
-        if sum(w.kind is Kind.DOCUMENT and w.state is State.DONE for w in work) > 1:
+        if results.get(Kind.DOCUMENT, 0) > 1:
             links["Documents in one PDF"] = f"/files/batches/{batch.id}.pdf"
         context.download_links(links)
 st.fragment(live, run_every=None if settled else REFRESH)(batch.id, batch.discarded)

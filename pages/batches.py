@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages import components, context
-from services.jobs.models import BatchSummary, State
+from services.jobs.models import FELL_SHORT, BatchSummary, State
 
 PER_PAGE = 30
 
@@ -18,10 +18,9 @@ runtime = context.runtime()
 def batch_row(summary: BatchSummary) -> dict[str, Any]:
     """Return a batch's row."""
     counts, total = summary.counts, summary.total
-    others = f" and {context.plural(total - 1, 'more file')}" if total > 1 else ""
     over = sum(count for state, count in counts.items() if state.over)
     done = counts.get(State.DONE, 0)
-    bad = [f"{counts[s]} {s}" for s in (State.FAILED, State.CANCELLED) if counts.get(s)]
+    bad = [f"{counts[s]} {s}" for s in FELL_SHORT if counts.get(s)]
     if not summary.over:
         status, tone = f"{over} of {total} ended", "busy"
     elif bad:
@@ -30,7 +29,7 @@ def batch_row(summary: BatchSummary) -> dict[str, Any]:
         status, tone = f"{done} done", "good"
     return components.row(
         summary.batch.id,
-        summary.first_name + others,
+        context.batch_name(summary.first_name, total),
         icon="folder",
         detail=f"{datetime.fromtimestamp(summary.batch.created_at):%d %b %Y, %H:%M}",
         status=status,

@@ -84,6 +84,11 @@ def marked(text: str, typed: str) -> str:
     )
 
 
+def batch_name(first: str, total: int) -> str:
+    """Return what a batch is called: its first file, and how many more there are."""
+    return first + (f" and {plural(total - 1, 'more file')}" if total > 1 else "")
+
+
 def download_links(links: dict[str, str]) -> None:
     """Show links that download from the server, by label."""
     shown = "".join(

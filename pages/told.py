@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
 
 import streamlit as st
 
 import services.runtime
 from pages import components, context
-from services.jobs.models import State
+from services.jobs.models import JobFilter, State
 
 KEPT = 5
 """News that stay with the browser: a tab in the background may look late."""
@@ -27,15 +26,15 @@ def tell() -> None:
     news = session.setdefault("news", [])
     for ending in reversed(runtime.endings(context.owner(), since)):
         session.told_until = ending.at
-        jobs = runtime.jobs(ending.batch_id)
-        if not jobs or any(not job.state.over for job in jobs):
+        batch = JobFilter(ending.batch_id)
+        counts = runtime.count(batch)
+        if not counts or any(not state.over for state in counts):
             continue  # deleted, or tried again meanwhile
-        counts = Counter(job.state for job in jobs)
-        others = f" and {context.plural(len(jobs) - 1, 'more file')}" if len(jobs) > 1 else ""
-        name = jobs[0].name + others
+        total = sum(counts.values())
+        name = context.batch_name(runtime.find(batch, 1)[0].name, total)
         states = (State.DONE, State.FAILED, State.CANCELLED)
-        result = ", ".join(f"{counts[state]} {state}" for state in states if counts[state])
-        good = counts[State.DONE] == len(jobs)
+        result = ", ".join(f"{counts[state]} {state}" for state in states if state in counts)
+        good = counts.get(State.DONE) == total
         st.toast(
             f"{_plain(name)}: {result}",
             icon=":material/check_circle:" if good else ":material/error:",
@@ -43,7 +42,8 @@ def tell() -> None:
         )
         news.append({"id": ending.id, "batch": ending.batch_id, "title": name, "text": result})
     del news[:-KEPT]
-    components.news(news, key="news")
+    if news:  # the first component of a server costs it 75 MB: not for nothing
+        components.news(news, key="news")
 
 
 def _plain(text: str) -> str:

@@ -13,7 +13,7 @@ from services.errors import DiskFull, ScriptoriumError
 from services.files.disk import Room
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.inspect import Inspection, Inspector
-from services.jobs.models import Batch, JobFilter, Kind, NewJob, Options, State
+from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
 from services.shelves import Shelves
 
 
@@ -98,7 +98,7 @@ class Front(Shelves):
 
     def retry(self, batch_id: str, options: Options | None = None) -> int:
         """Queue again what failed or was cancelled in a batch; return how many jobs."""
-        return self.rerun(JobFilter(batch_id, (State.FAILED, State.CANCELLED)), options)
+        return self.rerun(JobFilter(batch_id, FELL_SHORT), options)
 
     def retry_job(self, job_id: str, options: Options | None = None) -> int:
         """Queue a job that ended again; return 1, or 0 if it has not ended or cannot be."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from services import errors
+from services import errors, processes
 from services.errors import WorkerDied
 
 _ROOT = Path(__file__).parents[2]
@@ -92,14 +92,8 @@ class DocumentProcess:
     def close(self) -> None:
         """End the process, if there is one, and wait until it is gone."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if process is not None:
+            processes.end(process)
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is not None and self._process.poll() is None:

@@ -25,7 +25,10 @@ class State(StrEnum):
     @property
     def fell_short(self) -> bool:
         """Whether it ended without the result that was asked for: it can be tried again."""
-        return self in (State.FAILED, State.CANCELLED)
+        return self in FELL_SHORT
+
+
+FELL_SHORT = (State.FAILED, State.CANCELLED)
 
 
 class Kind(StrEnum):

@@ -15,6 +15,7 @@ from services.jobs import queue
 from services.jobs.connection import connect
 from services.jobs.migrations import bring_up_to_date
 from services.jobs.models import (
+    FELL_SHORT,
     Batch,
     BatchSummary,
     Event,
@@ -199,7 +200,7 @@ class StoreReader:
             .join(BatchRow, BatchRow.id == JobRow.batch_id)
             .where(
                 JobRow.batch_id == batch_id,
-                JobRow.state.in_((State.FAILED, State.CANCELLED)),
+                JobRow.state.in_(FELL_SHORT),
                 JobRow.kind != Kind.UNKNOWN,
                 ~BatchRow.discarded,
             )

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 
 from services.jobs.endings import Endings
 from services.jobs.history import record
-from services.jobs.models import Kind, Options, State
+from services.jobs.models import FELL_SHORT, Kind, Options, State
 from services.jobs.schema import BatchRow, EventRow, JobRow, PauseRow, RemovalRow
 
 QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0, "run": None}
@@ -33,7 +33,7 @@ class Requests(Endings):
         self,
         job_ids: Iterable[str],
         options: Options | None = None,
-        states: Iterable[State] = (State.FAILED, State.CANCELLED),
+        states: Iterable[State] = FELL_SHORT,
     ) -> int:
         """Queue jobs again; return how many.
 
@@ -109,7 +109,7 @@ class Requests(Endings):
     def expire(self, before: float) -> int:
         """Discard the batches that ended before a time (seconds since the epoch); say how many."""
         late = select(JobRow.id).where(JobRow.batch_id == BatchRow.id, JobRow.finished_at >= before)
-        short = select(JobRow.batch_id).where(JobRow.state.in_((State.FAILED, State.CANCELLED)))
+        short = select(JobRow.batch_id).where(JobRow.state.in_(FELL_SHORT))
         return self._discard([BatchRow.created_at < before, BatchRow.id.in_(short), ~late.exists()])
 
     def delete(self, directories: Mapping[str, Path]) -> int:

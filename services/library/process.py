@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from services import processes
 from services.errors import LibraryError, WorkerDied
 
 log = logging.getLogger(__name__)
@@ -134,14 +135,8 @@ class EmbeddingProcess:
     def _end(self) -> None:
         with self._lock:
             process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if process is not None:
+            processes.end(process)
 
 
 def vectors(answer: Answer) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.library.models import EVERYTHING, Filters, Found, Group, Hit
 from services.library.query import Query, best_place, parse, spans, stems
-from services.library.table import Table, vector_column, where
+from services.library.table import COLUMNS, Table, vector_column, where
 
 RANK_CONSTANT = 10
 """Cormack, Clarke and Büttcher, Reciprocal Rank Fusion, SIGIR 2009. They take 60; with 10 the
@@ -34,21 +34,7 @@ HITS_PER_SOURCE = 3
 FACETS = ("kind", "owner", "batch", "language", "speaker", "tags", "collections")
 _LISTS = ("tags", "collections")
 
-_SHOWN = (
-    *(
-        "key",
-        "source",
-        "name",
-        "owner",
-        "batch",
-        "kind",
-        "added",
-        "language",
-        "tags",
-        "collections",
-    ),
-    *("text", "headings", "page", "start", "end", "speaker", "marks", "ordinal"),
-)
+_SHOWN = tuple(name for name in COLUMNS if name != "model")
 Row = dict[str, Any]
 
 
