@@ -24,12 +24,12 @@ from benchmarks.plans import callers, query_plans
 from services.config import Settings
 from services.documents.document import Document, Page
 from services.front import Front
-from services.jobs.connection import connect
 from services.jobs.lane import Claims, Lane
 from services.jobs.models import Job, JobFilter, Kind, NewJob, Options, State
 from services.jobs.results import Results
 from services.jobs.schema import BatchRow, EventRow, JobRow
 from services.jobs.store import JobStore, new_id
+from services.store.connection import connect
 
 THREADS = 2
 JOBS = 1000

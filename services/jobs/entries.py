@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import sessionmaker
 
-from services.jobs.connection import changed_rows, connect
 from services.jobs.models import Job, State
 from services.jobs.schema import IndexRow, JobRow, LabelRow, to_job
+from services.store.connection import changed_rows, connect
 
 _HAS_RESULT = JobRow.result_at.is_not(None)
 

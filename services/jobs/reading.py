@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import sessionmaker
 
 from services.jobs import queue
-from services.jobs.connection import connect
 from services.jobs.migrations import bring_up_to_date
 from services.jobs.models import (
     FELL_SHORT,
@@ -35,6 +34,7 @@ from services.jobs.schema import (
     to_batch,
     to_job,
 )
+from services.store.connection import connect
 
 
 class StoreReader:

@@ -12,11 +12,11 @@ from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs import queue
-from services.jobs.connection import changed_rows
 from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.requests import QUEUED, Requests
 from services.jobs.schema import BatchRow, JobRow, PauseRow, to_batch, to_job
+from services.store.connection import changed_rows
 
 
 def new_id() -> str:

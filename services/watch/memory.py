@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from services.jobs.connection import connect
 from services.jobs.models import State
 from services.jobs.schema import BatchRow, JobRow, WatchedRow
+from services.store.connection import connect
 from services.watch.scan import Found
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0

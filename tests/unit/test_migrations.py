@@ -11,10 +11,10 @@ from sqlalchemy import inspect, text
 
 from services.errors import SettingsError
 from services.jobs import migrations
-from services.jobs.connection import connect
 from services.jobs.models import Kind, NewJob, Options, State
-from services.jobs.schema import Base
 from services.jobs.store import JobStore
+from services.store.base import Base
+from services.store.connection import connect
 
 FIRST_VERSION = Path(__file__).parents[1] / "data" / "store-0001.sql"
 """A store of the first version with two batches, as that version wrote it."""

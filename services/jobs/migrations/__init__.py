@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insp
 
 from services.errors import SettingsError
 from services.files import operations
-from services.jobs.schema import Base
+from services.store.base import Base
 
 FIRST = "0001"
 HEAD = "0005"

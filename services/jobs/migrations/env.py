@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from services.jobs.schema import Base
+from services.store.base import Base
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
 context.run_migrations()
