@@ -8,7 +8,7 @@ import os
 import sys
 
 from services.config import load_settings
-from services.errors import ScriptoriumError
+from services.errors import ScriptoriumError, SettingsError
 from services.files.temp import use_temp_root
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -35,7 +35,8 @@ from typing import Any
 
 import streamlit as st
 
-from services import api
+from services.api import app as web
+from services.people.settings import check_address
 from services.runtime import Runtime, running
 
 runtime = Runtime(settings)
@@ -56,4 +57,11 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
         runtime.stop()
 
 
-app = st.App("pages/app.py", lifespan=lifespan, routes=api.routes(runtime))
+if problem := check_address(settings.mode, st.get_option("server.address")):
+    refuse(SettingsError(problem))
+app = st.App(
+    "pages/app.py",
+    lifespan=lifespan,
+    routes=web.routes(settings),
+    middleware=web.middleware(runtime),
+)

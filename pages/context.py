@@ -8,6 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 import services.runtime
+from services.api.door import COOKIE, SIGN_IN
 from services.audio.engines.host import Choice
 from services.audio.exports import clock
 from services.jobs.models import Kind
@@ -22,16 +23,19 @@ KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNO
 
 
 def runtime() -> Runtime:
-    """Return the runtime of this server, or end the page with a sentence."""
+    """Return the runtime as the person of this session sees it, or end the page with a sentence."""
     if not services.runtime.running:
         st.error("The server is starting or stopping. Reload this page in a moment.")
         st.stop()
-    return services.runtime.running[0]
-
-
-def owner() -> str:
-    """Return whose work this is: until people sign in, that of the machine they sit at."""
-    return st.context.ip_address or "local"
+    server = services.runtime.running[0]
+    if server.settings.mode == "local":
+        return server
+    person = server.people.identify(st.context.cookies.get(COOKIE), None)
+    if person is None:
+        st.title("You are signed out")
+        st.link_button("Sign in", SIGN_IN, type="primary")
+        st.stop()
+    return server.seen_by(person)
 
 
 def size(count: int) -> str:

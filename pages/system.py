@@ -117,7 +117,7 @@ def live() -> None:
             runtime.resume()
             st.rerun(scope="fragment")
     elif st.button("Pause the queue", icon=":material/pause:", help="What runs goes on."):
-        runtime.pause(context.owner())
+        runtime.pause()
         st.rerun(scope="fragment")
     counts = runtime.counts()
     with st.container(horizontal=True, gap="large"):

@@ -24,7 +24,7 @@ def tell() -> None:
     session = st.session_state
     since = session.setdefault("told_until", time.time())
     news = session.setdefault("news", [])
-    for ending in reversed(runtime.endings(context.owner(), since)):
+    for ending in reversed(runtime.endings(since)):
         session.told_until = ending.at
         batch = JobFilter(ending.batch_id)
         counts = runtime.count(batch)

@@ -108,7 +108,7 @@ uploads: dict[str, Upload] = {
     file_id: upload for file_id, upload in state.received.items() if file_id not in state.removed
 }
 usable = [upload.file for upload in uploads.values() if not upload.found.problem]
-earlier = runtime.earlier({file.sha256 for file in usable}, context.owner())
+earlier = runtime.earlier({file.sha256 for file in usable})
 if uploads:
     unusable = len(uploads) - len(usable)
     st.subheader(
@@ -168,7 +168,7 @@ if uploads:
         key="run",  # the same button whatever its label counts: no click is lost
     ):
         try:
-            batch = runtime.submit(wanted, context.owner(), chosen, state.workspace)
+            batch = runtime.submit(wanted, options=chosen, workspace=state.workspace)
         except ScriptoriumError as error:
             st.error(str(error), icon=":material/error:")
             st.stop()

@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from services.errors import SettingsError
+from services.people.settings import PeopleSettings
 from services.watch.folder import WatchedFolder, check_folders
 
 PREFIX = "SCRIPTORIUM_"
@@ -37,7 +38,7 @@ def config_file() -> Path:
     return Path(os.environ.get(f"{PREFIX}CONFIG", beside)).absolute()
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, PeopleSettings):
     """Every setting of the server. The environment wins over the TOML file.
 
     Each field `name` is read from the variable SCRIPTORIUM_NAME or the key `name` in the

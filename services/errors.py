@@ -69,6 +69,18 @@ class EditConflict(ScriptoriumError):
     """Somebody else changed the same thing meanwhile; nothing was saved."""
 
 
+class AccountError(ScriptoriumError):
+    """What was asked of an account, a token or a share cannot be."""
+
+
+class NotAllowed(ScriptoriumError):
+    """Somebody asked for what they may not do."""
+
+
+class SignedOut(NotAllowed):
+    """The session or the token that somebody came with has ended."""
+
+
 class OutOfMemory(TransientError):
     """There was not enough memory, of the machine or of its GPU."""
 

@@ -9,11 +9,12 @@ from typing import Any
 from services.audio.edits import Edit
 from services.config import Settings
 from services.documents.process import DocumentProcess
-from services.errors import DiskFull, ScriptoriumError
+from services.errors import AccountError, DiskFull, NotAllowed, ScriptoriumError
 from services.files.disk import Room
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
+from services.people.models import Scope
 from services.shelves import Shelves
 
 
@@ -42,13 +43,16 @@ class Front(Shelves):
 
     def new_workspace(self) -> Workspace:
         """Make a workspace for uploads; it lives until its batch is done, or a day."""
-        return Workspace.create(self._temp_room)
+        self.require(Scope.SUBMIT)
+        return Workspace.create(self._temp_room, self.person.name)
 
     def open_workspace(self, name: str) -> Workspace | None:
-        """Return the workspace of that name, if it is there and no batch has it yet."""
+        """Return one's own workspace of that name, if it is there and no batch has it yet."""
+        self.require(Scope.SUBMIT)
         workspace = Workspace(self.settings.temp_root / Path(name).name, self._temp_room)
         taken = self._store.workspaces(leased=False)
-        return workspace if workspace.exists and workspace.path not in taken else None
+        mine = self.person.everything or workspace.owner == self.person.name
+        return workspace if workspace.exists and mine and workspace.path not in taken else None
 
     def inspect(self, file: StoredFile) -> Inspection:
         """Say what an uploaded file is, how long, and whether it can be processed."""
@@ -69,7 +73,7 @@ class Front(Shelves):
     def submit(
         self,
         files: Iterable[Path | StoredFile],
-        owner: str = "local",
+        owner: str = "",
         options: Options | None = None,
         workspace: Workspace | None = None,
     ) -> Batch:
@@ -77,13 +81,16 @@ class Front(Shelves):
 
         Args:
             files: Files anywhere, which are copied first, or ones already in `workspace`.
-            owner: Whose batch it is.
+            owner: Whose batch it is, where the services themselves submit it; else whose view
+                this is.
             options: The settings that its jobs carry; the server's own when not given.
             workspace: Where the stored files lie; a new one when not given.
 
         Raises:
             DiskFull: there is no room for the copies; nothing was submitted.
         """
+        self.require(Scope.SUBMIT)
+        owner = (self.person.everything and owner) or self.person.name
         workspace = workspace or self.new_workspace()
         workspace.keep()  # whatever was said of its session: now a batch needs it
         jobs = [self._new_job(workspace, file) for file in files]
@@ -102,7 +109,8 @@ class Front(Shelves):
 
     def retry_job(self, job_id: str, options: Options | None = None) -> int:
         """Queue a job that ended again; return 1, or 0 if it has not ended or cannot be."""
-        return self._awake(self._store.requeue([job_id], options, State))
+        ids = self._changeable_ids([job_id])
+        return self._awake(self._store.requeue(ids, options, State))
 
     def rerun(self, wanted: JobFilter, options: Options | None = None) -> int:
         """Queue again all jobs that a filter means and that have ended; return how many.
@@ -111,26 +119,32 @@ class Front(Shelves):
             wanted: Which jobs.
             options: What they carry from now on; what they carried before when not given.
         """
-        return self._awake(self._store.requeue(self._store.ids(wanted), options, State))
+        ids = self._store.ids(self._changeable(wanted))
+        return self._awake(self._store.requeue(ids, options, State))
 
     def set_options(self, wanted: JobFilter, options: Options) -> int:
         """Give the jobs of a filter that still wait other options; return how many."""
-        return self._store.set_options(self._store.ids(wanted), options)
+        return self._store.set_options(self._store.ids(self._changeable(wanted)), options)
 
     def move_to_front(self, wanted: JobFilter) -> int:
         """Put the jobs of a filter that still wait before all others; return how many."""
-        return self._store.move_to_front(self._store.ids(wanted))
+        self.require(Scope.ADMIN)  # it is before everybody else's
+        return self._store.move_to_front(self._store.ids(self._visible(wanted)))
 
     def move_job_to_front(self, job_id: str) -> int:
         """Put a job that waits before all others; return 1, or 0 if it does not wait."""
-        return self._store.move_to_front([job_id])
+        return self.move_to_front(JobFilter(ids=(job_id,)))
 
-    def pause(self, by: str = "local") -> None:
+    def pause(self) -> None:
         """Let no job begin until `resume`; what runs goes on."""
-        self._store.pause(by)
+        self.require(Scope.ADMIN)
+        self._store.pause(self.person.name)
+        self._log("pause")
 
     def resume(self) -> None:
         """Let jobs begin again."""
+        self.require(Scope.ADMIN)
+        self._log("resume")
         self._store.resume()
         self._wake()
 
@@ -143,7 +157,7 @@ class Front(Shelves):
             PasswordNeeded: it is not the right one.
             ScriptoriumError: the document cannot be opened.
         """
-        job = self._store.job(job_id)
+        job = self._own_job(job_id)
         original = self._results.original(job) if job else None
         if job is None or original is None or job.kind is not Kind.DOCUMENT:
             return 0
@@ -153,22 +167,28 @@ class Front(Shelves):
 
     def cancel(self, job_id: str) -> int:
         """Cancel a queued or running job; return 1, or 0 if it had ended."""
-        return self._store.cancel([job_id])
+        return self._store.cancel(self._changeable_ids([job_id]))
 
     def cancel_batch(self, batch_id: str) -> int:
         """Cancel what has not ended in a batch; return how many jobs."""
-        return self._store.cancel(self._store.ids(JobFilter(batch_id)))
+        return self._store.cancel(self._store.ids(self._changeable(JobFilter(batch_id))))
 
     def delete(self, job_ids: Iterable[str]) -> int:
         """Delete jobs in whatever state, with their results and originals; return how many."""
-        directories = {job_id: self._results.directory(job_id) for job_id in job_ids}
-        count = self._store.delete(directories)
+        return self._delete(self._changeable_ids(job_ids))
+
+    def _delete(self, ids: list[str]) -> int:
+        count = self._store.delete({id: self._results.directory(id) for id in ids})
+        self.people.shares.forget(job_ids=ids)
+        self._log("delete", detail=f"{count} files")
         self._tidy()
         return count
 
     def delete_batch(self, batch_id: str) -> int:
         """Delete a batch with all its jobs, results and originals; return how many jobs."""
-        return self.delete(self._store.ids(JobFilter(batch_id)))
+        count = self._delete(self._store.ids(self._changeable(JobFilter(batch_id))))
+        self.people.shares.forget([batch_id] if count else [])
+        return count
 
     def edit(
         self, job_id: str, version: str, changes: Iterable[Edit], names: dict[str, str | None]
@@ -178,8 +198,12 @@ class Front(Shelves):
         Raises:
             KeyError: the job has no transcript.
             EditConflict: somebody else changed it meanwhile; nothing was saved.
+            NotAllowed: it was shared to be read only.
         """
         self._require_transcript(job_id)
+        job = self.job(job_id)
+        if job is None or not self.may_correct(job):
+            raise NotAllowed("This was shared with you to read; only its owner can correct it.")
         return self._transcripts.change(job_id, version, changes, names)
 
     def discard(self, batch_id: str) -> bool:
@@ -187,9 +211,23 @@ class Front(Shelves):
 
         They cannot be tried again then. Returns False while something in it has not ended.
         """
-        discarded = self._store.discard(batch_id)
+        discarded = self._own_batch(batch_id) is not None and self._store.discard(batch_id)
         self._tidy()
         return discarded
+
+    def inherit(self, owner: str, heir: str) -> int:
+        """Give all batches of one owner to somebody; return how many files.
+
+        Raises:
+            AccountError: there is nobody with the heir's name.
+        """
+        self._require_everything()
+        if self.people.accounts.get(heir) is None:
+            raise AccountError(f"There is nobody with the name “{heir}”.")
+        ids = self._store.inherit(owner, heir)
+        for begin in range(0, len(ids), 500):
+            self.index_again(ids[begin : begin + 500])  # the library knows owners too
+        return len(ids)
 
     # --- inside -------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from services.jobs.indexing import Indexer
 from services.jobs.lane import Lane
 from services.jobs.models import Options
 from services.jobs.pulse import Pulse
+from services.people.models import Scope
 from services.watch.root import RootStatus
 from services.watch.watcher import Watcher
 from services.webhooks.notifier import Notifier, Trouble
@@ -151,6 +152,7 @@ class Runtime(Front):
 
     def free_model(self) -> None:
         """Have the speech model's memory freed as soon as it has nothing to do."""
+        self.require(Scope.ADMIN)
         self._host.ask_to_free()
         self._wake()
 
@@ -171,18 +173,22 @@ class Runtime(Front):
 
     def waiting_workspaces(self) -> dict[Path, Waiting]:
         """Return the workspaces that could not be removed yet."""
+        self.require(Scope.ADMIN)
         return dict(self._janitor.waiting)
 
     def watched_folders(self) -> list[RootStatus]:
         """Return the status of each watched folder."""
+        self.require(Scope.ADMIN)
         return self._watcher.status()
 
     def scan_watched_folders(self) -> None:
         """Look through the watched folders now instead of at the next round."""
+        self.require(Scope.ADMIN)
         self._watcher.scan_now()
 
     def webhook_trouble(self) -> Trouble | None:
         """Return the webhook that could not be delivered last; None when all is well."""
+        self.require(Scope.ADMIN)
         return self._notifier.trouble
 
     def paused(self) -> str | None:

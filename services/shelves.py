@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from services.config import Settings
-from services.errors import LibraryError
+from services.errors import LibraryError, NotAllowed
 from services.jobs.entries import Entry, IndexEntries, Labels
-from services.jobs.models import Job, State
+from services.jobs.models import Job, JobFilter, State
 from services.library.check import Check, check
 from services.library.library import Library
 from services.library.llm import LanguageModel
 from services.library.models import EVERYTHING, Filters, Found, Hit
+from services.people.models import Scope
 from services.view import View
 
 FORMAT = 1
@@ -81,7 +82,7 @@ class Shelves(View):
             typed: Words and, in quotation marks, phrases.
             filters: What the search is narrowed to; see `Filters`.
         """
-        found = self.library.search(typed, Filters(**filters), limit)
+        found = self.library.search(typed, self._narrowed(Filters(**filters)), limit)
         return sorted(found.hits, key=lambda hit: -hit.score)[:limit]
 
     def search_page(
@@ -97,11 +98,11 @@ class Shelves(View):
         Args:
             patience: Seconds to wait for the embedding model; after that only words are compared.
         """
-        return self.library.search(typed, filters, limit, offset, patience)
+        return self.library.search(typed, self._narrowed(filters), limit, offset, patience)
 
     def similar(self, key: str, limit: int = 5) -> list[Hit]:
         """Return the passages of other files whose meaning is nearest to that of a hit."""
-        return self.library.similar(key, limit=limit)
+        return self.library.similar(key, self._narrowed(EVERYTHING), limit)
 
     def warm_search(self) -> None:
         """Load the embedding model, so that a search that follows finds it ready."""
@@ -136,7 +137,7 @@ class Shelves(View):
                 "Answers need a language model: set llm_url and llm_model, for example to those "
                 "of Ollama on this machine, and start again."
             )
-        found = self.library.search(question, filters, limit)
+        found = self.library.search(question, self._narrowed(filters), limit)
         hits = sorted(found.hits, key=lambda hit: -hit.score)[:limit]
         return hits, self._llm.answer(question, hits)
 
@@ -144,7 +145,8 @@ class Shelves(View):
 
     def entries(self, job_ids: Iterable[str]) -> dict[str, Entry]:
         """Return how far the library is with these jobs; one that was not begun is left out."""
-        return self._entries.of(job_ids)
+        seen = self._visible(JobFilter(ids=tuple(job_ids)))
+        return self._entries.of(seen.ids or () if seen.reach is None else self._store.ids(seen))
 
     def indexing(self, batch_id: str) -> int:
         """Return the number of results of a batch that the library is still busy with."""
@@ -152,17 +154,21 @@ class Shelves(View):
 
     def index_counts(self) -> dict[State, int]:
         """Return the number of results in each state of indexing."""
-        return self._entries.counts()
+        return self._entries.counts(self._seen())
 
     def shelf(self, limit: int = 30, offset: int = 0) -> list[tuple[Job, Entry | None, Labels]]:
         """Return what the library holds or will hold, the newest first."""
-        jobs = self._entries.with_result(limit, offset)
+        jobs = self._entries.with_result(limit, offset, self._seen())
         ids = [job.id for job in jobs]
         entries, labels = self._entries.of(ids), self._entries.labels(ids)
         return [(job, entries.get(job.id), labels.get(job.id, Labels())) for job in jobs]
 
     def index_again(self, job_ids: Sequence[str] | None = None) -> int:
         """Queue these jobs, or all, to be indexed again; return how many."""
+        if job_ids is None:
+            self.require(Scope.ADMIN)
+        else:
+            job_ids = self._changeable_ids(job_ids)
         count = self._entries.again(job_ids)
         self._wake_indexer()
         return count
@@ -174,6 +180,7 @@ class Shelves(View):
             repair: Also have the server remove what is wrong and index it again; it does so now,
                 or at its next start.
         """
+        self.require(Scope.ADMIN)
         # The store first: what is finished after this is in the table by the time that is read.
         expected, busy = self._entries.indexed(), self._entries.busy()
         table = self.library.table
@@ -190,6 +197,7 @@ class Shelves(View):
         Raises:
             LibraryError: it is no backup, and nothing was changed; or this is not the server.
         """
+        self.require(Scope.ADMIN)
         self.library.restore(source)
         self.check_library(repair=True)
 
@@ -197,11 +205,12 @@ class Shelves(View):
 
     def labels(self, job_id: str) -> Labels:
         """Return what people call a job's result."""
-        return self._entries.labels([job_id]).get(job_id, Labels())
+        found = self._entries.labels([job_id]) if self.job(job_id) else {}
+        return found.get(job_id, Labels())
 
     def label_names(self, field: str) -> list[str]:
         """Return every name in use, of `tags` or `collections`."""
-        return self._entries.label_names(field)
+        return self._entries.label_names(field, self._seen())
 
     def label(
         self,
@@ -214,6 +223,8 @@ class Shelves(View):
 
         An empty name gives it that of its file again. Search knows the change a moment later.
         """
+        if not self.may_correct(job):
+            raise NotAllowed(f"Only {job.owner} can change the name and the tags of “{job.name}”.")
         labels = self.labels(job.id)
         if name is not None:
             labels = replace(labels, name=name.strip() or None)
@@ -224,6 +235,10 @@ class Shelves(View):
         self._entries.label(job.id, labels)
         self._wake_indexer()
         return labels
+
+    def _narrowed(self, filters: Filters) -> Filters:
+        """Narrow a search to what may be seen."""
+        return replace(filters, reach=self._seen())
 
     def _wake_indexer(self) -> None:
         """Say that there is something to index; the server's indexer looks every few seconds."""

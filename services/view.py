@@ -12,13 +12,13 @@ from services import exports
 from services.audio.exports import Style
 from services.config import Settings
 from services.documents.passwords import Passwords
+from services.errors import NotAllowed
 from services.files import operations
 from services.files.retry import set_retry_waits
 from services.jobs.document_files import DocumentFiles
 from services.jobs.endings import Ending
 from services.jobs.estimate import Estimate, estimate
 from services.jobs.models import (
-    Batch,
     BatchSummary,
     Event,
     Job,
@@ -29,22 +29,17 @@ from services.jobs.models import (
     Work,
 )
 from services.jobs.results import Result, Results
-from services.jobs.store import JobStore
 from services.jobs.transcripts import Transcripts
+from services.people.models import Scope
+from services.team import Team
 
 
-class View:
+class View(Team):
     """Shows the store and the results; any number of processes may look at the same data."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
         set_retry_waits(settings.retry_waits)
-        self._store = JobStore(
-            settings.store_url,
-            crash_limit=settings.attempts,
-            retry_waits=settings.job_retry_waits,
-            owner_limit=settings.owner_limit,
-        )
+        super().__init__(settings)
         self._results = Results(settings.results_dir)
         self._transcripts = Transcripts(self._results)
         self._passwords = Passwords()
@@ -53,80 +48,80 @@ class View:
     def close(self) -> None:
         """End the processes and close the store."""
         self.documents.close()
-        self._store.close()
+        super().close()
 
     # --- seeing what happens ------------------------------------------------------------
 
-    def batch(self, batch_id: str) -> Batch | None:
-        """Return a batch, or None."""
-        return self._store.batch(batch_id)
-
     def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
         """Return the newest batches first."""
-        return self._store.batches(limit, offset)
+        return self._store.batches(limit, offset, self._seen())
 
     def count_batches(self) -> int:
         """Return the number of batches."""
-        return self._store.count_batches()
+        return self._store.count_batches(self._seen())
 
     def jobs(self, batch_id: str) -> list[Job]:
         """Return a batch's jobs in the order of their submission."""
-        return self._store.jobs(batch_id)
-
-    def job(self, job_id: str) -> Job | None:
-        """Return a job, or None."""
-        return self._store.job(job_id)
+        return self._store.jobs(batch_id, self._seen())
 
     def beginning_with(self, text: str) -> tuple[list[str], list[str]]:
         """Return the ids of batches and of jobs that begin like this, two of each at most."""
+        self._require_everything()
         return self._store.beginning_with(text)
 
     def history(self, job_id: str) -> list[Event]:
         """Return the changes of a job's state, the first one first."""
-        return self._store.history(job_id)
+        return self._store.history(job_id) if self.job(job_id) else []
 
     def find(self, wanted: JobFilter, limit: int = 50, offset: int = 0) -> list[Job]:
         """Return the jobs that a filter means: a batch's in their order, else the newest first."""
-        return self._store.find(wanted, limit, offset)
+        return self._store.find(self._visible(wanted), limit, offset)
 
     def count(self, wanted: JobFilter) -> dict[State, int]:
         """Return how many jobs a filter means, by their state."""
-        return self._store.count(wanted)
+        return self._store.count(self._visible(wanted))
 
     def models(self) -> list[str]:
         """Return the models that made the results at hand."""
-        return self._store.models()
+        return self._store.models(self._seen())
 
     def work(self, batch_id: str) -> list[Work]:
         """Return what an estimate needs of a batch's jobs."""
-        return self._store.work(batch_id)
+        return self._store.work(batch_id, self._seen())
 
-    def earlier(self, sha256s: Iterable[str], owner: str) -> dict[str, Job]:
-        """Return an owner's newest job with a result for each of these contents, by SHA-256."""
-        return self._store.earlier(sha256s, owner)
+    def earlier(self, sha256s: Iterable[str]) -> dict[str, Job]:
+        """Return one's own newest job with a result for each of these contents, by SHA-256."""
+        self._seen()
+        return self._store.earlier(sha256s, self.person.name)
 
     def kept(self, batch_id: str) -> tuple[int, int]:
         """Return how many originals a batch keeps for another try, and their size in bytes."""
-        return self._store.kept(batch_id)
+        return self._store.kept(batch_id) if self.batch(batch_id) else (0, 0)
 
     def queue_pause(self) -> Pause | None:
         """Return since when the queue stands still and who stopped it; None when it moves."""
         return self._store.paused()
 
-    def endings(self, owner: str, after: float) -> list[Ending]:
-        """Return when an owner's batches ended after that time, the latest first, five at most."""
-        return self._store.endings(owner, after)
+    def endings(self, after: float) -> list[Ending]:
+        """Return when one's own batches ended after that time, the latest first, five at most."""
+        self._seen()
+        return self._store.endings(self.person.name, after)
 
     def places(self) -> dict[str, int]:
         """Return each queued job's place in its queue, by id; 1 is next."""
-        return self._store.places()
+        reach, places = self._seen(), self._store.places()
+        if reach is None:
+            return places
+        seen = self._store.ids(JobFilter(states=(State.QUEUED,), reach=reach))
+        return {id: places[id] for id in seen if id in places}
 
     def estimate(self, jobs: Sequence[Job | Work]) -> Estimate:
         """Judge how far these jobs are and how long they will still take."""
         return estimate(jobs, time.time())
 
     def counts(self) -> dict[tuple[Kind, State], int]:
-        """Return the number of jobs of each kind in each state."""
+        """Return the number of everybody's jobs of each kind in each state."""
+        self.require(Scope.ADMIN)
         return self._store.counts()
 
     def wait(self, batch_id: str, timeout: float) -> None:
@@ -136,7 +131,7 @@ class View:
             TimeoutError: `timeout` seconds have passed.
         """
         end = time.monotonic() + timeout
-        while not all(state.over for state in self._store.count(JobFilter(batch_id))):
+        while not all(state.over for state in self.count(JobFilter(batch_id))):
             if time.monotonic() > end:
                 raise TimeoutError(f"batch {batch_id} has not ended within {timeout:.0f} s")
             time.sleep(0.05)
@@ -148,17 +143,17 @@ class View:
 
         A job that is done again has the earlier one until the new one is whole.
         """
-        job = self._store.job(job_id)
+        job = self.job(job_id)
         return self._results.load(job_id) if job and job.result_at is not None else None
 
     def corrected(self, job_id: str) -> Result | None:
         """Return a job's result as people corrected it, None while it has none."""
-        job = self._store.job(job_id)
+        job = self.job(job_id)
         return self._corrected(job) if job and job.result_at is not None else None
 
     def previous(self, job_id: str) -> Result | None:
         """Return the result that the newest one replaced; None when there was none."""
-        return self._results.previous(job_id)
+        return self._results.previous(job_id) if self.job(job_id) else None
 
     def can_run_again(self, job: Job) -> bool:
         """Whether a job has ended and the file that it was made from is still there."""
@@ -166,7 +161,7 @@ class View:
 
     def original(self, job_id: str) -> Path | None:
         """Return the file that a job was made from; None when it is not kept any more."""
-        job = self._store.job(job_id)
+        job = self.job(job_id)
         return self._results.original(job) if job else None
 
     def export(self, job_id: str, format: str, style: Style | None = None) -> bytes:
@@ -175,7 +170,7 @@ class View:
         Raises:
             KeyError: the job has no result, or none in this format.
         """
-        job, result = self._store.job(job_id), self.corrected(job_id)
+        job, result = self.job(job_id), self.corrected(job_id)
         if job is None or result is None:
             raise KeyError(job_id)
         return exports.render(result, format, job.name, style)
@@ -188,7 +183,7 @@ class View:
         style: Style | None = None,
     ) -> None:
         """Write all results of a batch to a ZIP at `target`, in every format or the ones given."""
-        done = [job for job in self._store.jobs(batch_id) if job.result_at]
+        done = [job for job in self.jobs(batch_id) if job.result_at]
         results = [(job.name, partial(self._corrected, job)) for job in done]
         with operations.atomic_writer(target) as handle:
             exports.write_zip(handle, results, formats, style)
@@ -209,7 +204,7 @@ class View:
             KeyError: there is no such recording any more.
             UnreadableMedia: it cannot be decoded.
         """
-        job = self._store.job(job_id)
+        job = self.job(job_id)
         original = self._results.original(job) if job else None
         if job is None or original is None or job.kind is not Kind.AUDIO:
             raise KeyError(job_id)
@@ -221,7 +216,7 @@ class View:
         Raises:
             ScriptoriumError: there is no such page, or it cannot be shown.
         """
-        return self.documents.image(self._store.job(job_id), number)
+        return self.documents.image(self.job(job_id), number)
 
     def _corrected(self, job: Job) -> Result:
         if job.kind is Kind.AUDIO:
@@ -229,6 +224,10 @@ class View:
         return self._results.load(job.id)
 
     def _require_transcript(self, job_id: str) -> None:
-        job = self._store.job(job_id)
+        job = self.job(job_id)
         if job is None or job.result_at is None or job.kind is not Kind.AUDIO:
             raise KeyError(job_id)
+
+    def _require_everything(self) -> None:
+        if not self.person.everything:
+            raise NotAllowed("This is for the command line of this machine.")

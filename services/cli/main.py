@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from services.cli import library
+from services.cli import library, users
 from services.cli.terminal import Terminal
 from services.config import Settings, load_settings
 from services.errors import ScriptoriumError, SettingsError
@@ -75,6 +75,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(library.app, name="library")
+app.add_typer(users.app, name="users")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -75,6 +75,11 @@ class Terminal:
         self._answers.write("\n")
         self._answers.flush()
 
+    def write(self, text: str) -> None:
+        """Write a line to standard output."""
+        self._answers.write(f"{text}\n")
+        self._answers.flush()
+
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table on standard output, for a program with tabs and without the head."""
         if not self._answers.isatty():

@@ -42,13 +42,22 @@ class Workspace:
     room: Room
 
     @classmethod
-    def create(cls, room: Room) -> Workspace:
-        """Make a new, empty workspace under `room.root`, marked as ours."""
+    def create(cls, room: Room, owner: str = "") -> Workspace:
+        """Make a new, empty workspace under `room.root`, marked as ours and as its owner's."""
         operations.make_dir(room.root)
-        path = (room.root / f"{PREFIX}{os.urandom(6).hex()}").absolute()
+        path = (room.root / f"{PREFIX}{os.urandom(16).hex()}").absolute()
         operations.extended(path).mkdir(mode=0o700)
-        operations.write_atomic(path / MARKER, json.dumps({"created": time.time()}))
+        operations.write_atomic(path / MARKER, json.dumps({"created": time.time(), "owner": owner}))
         return cls(path, room)
+
+    @property
+    def owner(self) -> str:
+        """Whose uploads these are; empty where that is not known."""
+        try:
+            text = operations.extended(self.path / MARKER).read_text(encoding="utf-8")
+            return str(json.loads(text).get("owner", ""))
+        except (OSError, ValueError):
+            return ""
 
     @property
     def exists(self) -> bool:

@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import sessionmaker
 
 from services.jobs.models import Job, State
+from services.jobs.reading import within
 from services.jobs.schema import IndexRow, JobRow, LabelRow, to_job
+from services.people.models import Reach
 from services.store.connection import changed_rows, connect
 
 _HAS_RESULT = JobRow.result_at.is_not(None)
@@ -83,10 +85,13 @@ class IndexEntries:
         with self._reader() as session:
             return {row.job_id: _labels(row) for row in session.scalars(query)}
 
-    def label_names(self, field: str) -> list[str]:
+    def label_names(self, field: str, reach: Reach | None = None) -> list[str]:
         """Return every name in use, of `tags` or `collections`."""
+        query = select(getattr(LabelRow, field))
+        if reach is not None:
+            query = query.join(JobRow, JobRow.id == LabelRow.job_id).where(within(reach))
         with self._reader() as session:
-            lists = session.scalars(select(getattr(LabelRow, field)))
+            lists = session.scalars(query)
             return sorted({name for names in lists for name in names})
 
     def waiting(self, batch_id: str) -> int:
@@ -102,14 +107,14 @@ class IndexEntries:
         with self._reader() as session:
             return session.scalar(query) or 0
 
-    def counts(self) -> dict[State, int]:
+    def counts(self, reach: Reach | None = None) -> dict[State, int]:
         """Return the number of results by the state of their entry; none counts as queued."""
         state = func.coalesce(IndexRow.state, State.QUEUED)
         query = (
             select(state, func.count())
             .select_from(JobRow)
             .outerjoin(IndexRow, IndexRow.job_id == JobRow.id)
-            .where(_HAS_RESULT)
+            .where(_HAS_RESULT, *([] if reach is None else [within(reach)]))
             .group_by(state)
         )
         with self._reader() as session:
@@ -121,11 +126,11 @@ class IndexEntries:
         with self._reader() as session:
             return dict(session.execute(query).tuples().all())
 
-    def with_result(self, limit: int, offset: int = 0) -> list[Job]:
+    def with_result(self, limit: int, offset: int = 0, reach: Reach | None = None) -> list[Job]:
         """Return the jobs that have a result, the newest first."""
         query = (
             select(JobRow.__table__)
-            .where(_HAS_RESULT)
+            .where(_HAS_RESULT, *([] if reach is None else [within(reach)]))
             .order_by(JobRow.created_at.desc(), JobRow.position)
             .limit(limit)
             .offset(offset)

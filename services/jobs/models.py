@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from services.people.models import Reach
+
 
 class State(StrEnum):
     """queued → running → done | failed | cancelled."""
@@ -164,6 +166,9 @@ class JobFilter:
     text: str = ""
     since: float | None = None
     until: float | None = None
+    ids: tuple[str, ...] | None = None
+    reach: Reach | None = None
+    """Whose jobs at all; None for everybody's."""
 
 
 @dataclass(frozen=True)

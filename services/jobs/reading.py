@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import sessionmaker
 
 from services.jobs import queue
@@ -34,6 +34,7 @@ from services.jobs.schema import (
     to_batch,
     to_job,
 )
+from services.people.models import Reach
 from services.store.connection import connect
 
 
@@ -63,12 +64,13 @@ class StoreReader:
             row = session.get(BatchRow, batch_id)
             return to_batch(row) if row else None
 
-    def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
+    def batches(
+        self, limit: int = 50, offset: int = 0, reach: Reach | None = None
+    ) -> list[BatchSummary]:
         """Return the newest batches first, with the states of their jobs."""
+        query = select(BatchRow).where(*_reached(reach)).order_by(BatchRow.created_at.desc())
         with self._reader() as session:
-            rows = session.scalars(
-                select(BatchRow).order_by(BatchRow.created_at.desc()).limit(limit).offset(offset)
-            ).all()
+            rows = session.scalars(query.limit(limit).offset(offset)).all()
             ids = [row.id for row in rows]
             counts: dict[str, dict[State, int]] = defaultdict(dict)
             for batch_id, state, count in session.execute(
@@ -88,17 +90,18 @@ class StoreReader:
             )
             return [BatchSummary(to_batch(r), names.get(r.id, ""), counts[r.id]) for r in rows]
 
-    def count_batches(self) -> int:
+    def count_batches(self, reach: Reach | None = None) -> int:
         """Return the number of batches."""
+        query = select(func.count()).select_from(BatchRow).where(*_reached(reach))
         with self._reader() as session:
-            return session.scalar(select(func.count()).select_from(BatchRow)) or 0
+            return session.scalar(query) or 0
 
-    def jobs(self, batch_id: str) -> list[Job]:
+    def jobs(self, batch_id: str, reach: Reach | None = None) -> list[Job]:
         """Return a batch's jobs in the order of their submission."""
         with self._reader() as session:
             rows = session.execute(
                 select(JobRow.__table__)
-                .where(JobRow.batch_id == batch_id)
+                .where(*_meant(JobFilter(batch_id, reach=reach)))
                 .order_by(JobRow.position)
             )
             return [to_job(row) for row in rows]
@@ -166,16 +169,18 @@ class StoreReader:
         with self._reader() as session:
             return {State(state): count for state, count in session.execute(query)}
 
-    def work(self, batch_id: str) -> list[Work]:
+    def work(self, batch_id: str, reach: Reach | None = None) -> list[Work]:
         """Return what an estimate needs of a batch's jobs."""
         columns = [getattr(JobRow, name) for name in Work.__dataclass_fields__]
         with self._reader() as session:
-            rows = session.execute(select(*columns).where(JobRow.batch_id == batch_id))
+            meant = _meant(JobFilter(batch_id, reach=reach))
+            rows = session.execute(select(*columns).where(*meant))
             return [Work(Kind(kind), State(state), *rest) for kind, state, *rest in rows]
 
-    def models(self) -> list[str]:
+    def models(self, reach: Reach | None = None) -> list[str]:
         """Return the models that made the results at hand."""
-        query = select(JobRow.model).where(JobRow.model.is_not(None)).distinct()
+        meant = _meant(JobFilter(reach=reach))
+        query = select(JobRow.model).where(JobRow.model.is_not(None), *meant).distinct()
         with self._reader() as session:
             return sorted(model for model in session.scalars(query) if model)
 
@@ -232,6 +237,22 @@ class StoreReader:
             return {Path(workspace) for workspace in session.scalars(query)}
 
 
+def within(reach: Reach) -> ColumnElement[bool]:
+    """Return the condition that a job is within somebody's reach."""
+    return or_(
+        JobRow.owner == reach.owner,
+        JobRow.batch_id.in_(reach.batches),
+        JobRow.id.in_(reach.jobs),
+    )
+
+
+def _reached(reach: Reach | None) -> list[ColumnElement[bool]]:
+    """Return the condition that a batch is within somebody's reach."""
+    if reach is None:
+        return []
+    return [or_(BatchRow.owner == reach.owner, BatchRow.id.in_(reach.batches))]
+
+
 def _meant(wanted: JobFilter) -> list[Any]:
     """Return the conditions that a filter stands for."""
     conditions: list[Any] = []
@@ -251,4 +272,8 @@ def _meant(wanted: JobFilter) -> list[Any]:
         conditions.append(JobRow.created_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(JobRow.created_at < wanted.until)
+    if wanted.ids is not None:
+        conditions.append(JobRow.id.in_(wanted.ids))
+    if wanted.reach is not None:
+        conditions.append(within(wanted.reach))
     return conditions

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, update
 from services.jobs.endings import Endings
 from services.jobs.history import record
 from services.jobs.models import FELL_SHORT, Kind, Options, State
-from services.jobs.schema import BatchRow, EventRow, JobRow, PauseRow, RemovalRow
+from services.jobs.schema import BatchRow, EndingRow, EventRow, JobRow, PauseRow, RemovalRow
 
 QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0, "run": None}
 """What a job has that waits."""
@@ -101,6 +101,15 @@ class Requests(Endings):
         """Let jobs begin again."""
         with self._writer.begin() as session:
             session.execute(delete(PauseRow).where(PauseRow.name == "queue"))
+
+    def inherit(self, owner: str, heir: str) -> list[str]:
+        """Give everything of one owner to another; return the ids of the jobs."""
+        with self._writer.begin() as session:
+            ids = list(session.scalars(select(JobRow.id).where(JobRow.owner == owner)))
+            session.execute(update(JobRow).where(JobRow.owner == owner).values(owner=heir))
+            session.execute(update(BatchRow).where(BatchRow.owner == owner).values(owner=heir))
+            session.execute(update(EndingRow).where(EndingRow.owner == owner).values(owner=heir))
+            return ids
 
     def discard(self, batch_id: str) -> bool:
         """Give up the originals of what failed or was cancelled in a batch that has ended."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.people.models import Reach
+
 
 @dataclass(frozen=True)
 class Source:
@@ -61,6 +63,8 @@ class Filters:
     until: float | None = None
     tags: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
+    reach: Reach | None = None
+    """Whose files at all; None for everybody's."""
 
 
 EVERYTHING = Filters()

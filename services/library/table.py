@@ -13,6 +13,7 @@ from typing import Any
 
 from services.files import operations
 from services.library.models import Chunk, Filters, Source
+from services.people.models import Reach
 
 NAME = "chunks"
 
@@ -278,7 +279,17 @@ def where(filters: Filters) -> str | None:
     terms += [f"added < {filters.until!r}"] if filters.until is not None else []
     terms += [f"array_has(tags, {_text(tag)})" for tag in filters.tags]
     terms += [f"array_has(collections, {_text(name)})" for name in filters.collections]
+    terms += [_within(filters.reach)] if filters.reach is not None else []
     return " AND ".join(terms) or None
+
+
+def _within(reach: Reach) -> str:
+    """Return the SQL condition that a passage is within somebody's reach."""
+    terms = [f"owner = {_text(reach.owner)}"]
+    for column, shared in (("batch", reach.batches), ("source", reach.jobs)):
+        if shared:
+            terms.append(f"{column} IN ({_list(sorted(shared))})")
+    return f"({' OR '.join(terms)})"
 
 
 def _fields() -> list[Any]:

@@ -163,7 +163,7 @@ def test_beside_a_server_the_server_does_the_work(data, sources, tmp_path, capsy
         assert server.jobs(batch.id)[0].state is State.CANCELLED
 
         # What holds it up is said; a file that goes on when it may.
-        server.pause("ana")
+        server.pause()
         process = start("run", sources / "paper.pdf")
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")

@@ -8,19 +8,17 @@ import threading
 import zipfile
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
-from services import api
 from services.audio.segments import segments_from_words
 from services.audio.transcript import Transcript, Word
 from services.config import Settings
 from services.files import operations
 from services.runtime import Runtime
 from tests import media
+from tests.web import client_of
 
 NAME = "Gespräch – “<b>שלום”.wav"
-OWN = {"Content-Type": "application/json", "Origin": "http://testserver"}
+OWN = {"Content-Type": "application/json", "Origin": "http://127.0.0.1"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def served(tmp_path_factory):
         batch = runtime.submit([workspace.add(NAME, io.BytesIO(sound))], workspace=workspace)
         runtime.wait(batch.id, 120)
         (job,) = runtime.jobs(batch.id)
-        yield runtime, TestClient(Starlette(routes=api.routes(runtime))), job
+        yield runtime, client_of(runtime), job
 
 
 def write_result(runtime: Runtime, job_id: str, text: str) -> None:

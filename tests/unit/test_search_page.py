@@ -21,6 +21,7 @@ class Runtime(SimpleNamespace):
 
     has_library = True
     can_answer = True
+    settings = SimpleNamespace(mode="local")
     found = Found((Group("job1", (HIT,)),), 12, {"kind": {"document": 1}})
 
     def warm_search(self) -> None: ...

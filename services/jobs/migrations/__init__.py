@@ -14,10 +14,15 @@ from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insp
 
 from services.errors import SettingsError
 from services.files import operations
+from services.jobs import schema as jobs_schema
+from services.people import schema as people_schema
 from services.store.base import Base
 
 FIRST = "0001"
-HEAD = "0005"
+TABLES = (jobs_schema, people_schema)
+"""The modules that define the tables: importing them makes `Base` know these."""
+
+HEAD = "0006"
 """The newest step in `versions`; a test compares."""
 
 # As Alembic makes it, so that its own commands work on the database too.

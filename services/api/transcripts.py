@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.concurrency import run_in_threadpool
@@ -13,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from services.api.door import front_of
 from services.audio.edits import Edit
 from services.errors import EditConflict, TransientError, UnreadableMedia
-from services.front import Front
 
 MOST_BYTES = 1_000_000
 """Size of one change, in bytes; a page sends a passage or two at a time."""
@@ -48,11 +47,12 @@ class Changes(BaseModel):
     names: dict[str, str | None] = Field(default={}, max_length=1000)
 
 
-def routes(front: Front) -> list[BaseRoute]:
-    """Return the routes for the transcripts that `front` holds."""
+def routes() -> list[BaseRoute]:
+    """Return the routes for transcripts."""
 
     async def reader(request: Request) -> Response:
         """Serve a transcript's passages and words."""
+        front = front_of(request)
         job_id = request.path_params["job_id"]
 
         def written() -> str:
@@ -72,6 +72,7 @@ def routes(front: Front) -> list[BaseRoute]:
 
     async def peaks(request: Request) -> Response:
         """Serve the outline of a recording's sound, a byte for each peak."""
+        front = front_of(request)
         try:
             path = await run_in_threadpool(front.peaks, request.path_params["job_id"])
         except (KeyError, UnreadableMedia) as error:
@@ -86,7 +87,8 @@ def routes(front: Front) -> list[BaseRoute]:
 
     async def edit(request: Request) -> Response:
         """Save changes to a transcript; 409 when somebody else was faster."""
-        _require_own_page(request)
+        front = front_of(request)
+        _require_json(request)
         try:
             asked = Changes.model_validate_json(await _body(request))
         except ValidationError as error:
@@ -111,17 +113,10 @@ def routes(front: Front) -> list[BaseRoute]:
     ]
 
 
-def _require_own_page(request: Request) -> None:
-    """Refuse what a page of another site sends through somebody's browser."""
-    headers = request.headers
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    own = site == "same-origin" if site else not origin or _host(origin) == headers.get("host")
-    if not own or headers.get("content-type", "").split(";")[0] != "application/json":
+def _require_json(request: Request) -> None:
+    """Refuse what a form of another site could send."""
+    if request.headers.get("content-type", "").split(";")[0] != "application/json":
         raise HTTPException(403, "Changes are taken from this server's own pages only.")
-
-
-def _host(origin: str) -> str:
-    return urlsplit(origin).netloc
 
 
 async def _body(request: Request) -> bytes:

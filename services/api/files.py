@@ -14,20 +14,21 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services import exports, transcript_routes
+from services import exports
+from services.api.door import front_of
 from services.audio.exports import Style
 from services.errors import ScriptoriumError
 from services.files import operations
 from services.files.scratch import scratch_path
-from services.runtime import Runtime
 
 
-def routes(runtime: Runtime) -> list[BaseRoute]:
-    """Return the routes that serve what `runtime` holds."""
+def routes() -> list[BaseRoute]:
+    """Return the routes of originals, page images and downloads."""
 
     async def original(request: Request) -> Response:
         """Serve the file that a job was made from, with Range requests so that it can seek."""
-        path = await run_in_threadpool(runtime.original, request.path_params["job_id"])
+        front = front_of(request)
+        path = await run_in_threadpool(front.original, request.path_params["job_id"])
         if path is None:
             raise HTTPException(404, "This file is not kept any more.")
         # What was uploaded must never run as a page of this server.
@@ -38,26 +39,27 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
 
     async def page_image(request: Request) -> Response:
         """Serve a document's page as a PNG."""
+        front = front_of(request)
         number = request.path_params["number"]
         try:
-            path = await run_in_threadpool(
-                runtime.page_image, request.path_params["job_id"], number
-            )
+            path = await run_in_threadpool(front.page_image, request.path_params["job_id"], number)
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
         return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
 
     async def export(request: Request) -> Response:
         """Serve a result in one of its formats, as a download."""
+        front = front_of(request)
         job_id, format = request.path_params["job_id"], request.path_params["format"]
         try:
             data = await run_in_threadpool(
-                runtime.export, job_id, format, _style(request.query_params)
+                front.export, job_id, format, _style(request.query_params)
             )
         except (KeyError, FileNotFoundError) as error:
             raise HTTPException(404, "There is no such result.") from error
-        job = runtime.job(job_id)
-        assert job is not None
+        job = await run_in_threadpool(front.job, job_id)
+        if job is None:
+            raise HTTPException(404, "There is no such result.")
         return Response(
             data,
             media_type=exports.MIME[format],
@@ -66,15 +68,16 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
 
     async def batch_zip(request: Request) -> Response:
         """Serve all results of a batch as a ZIP, in every format or the ones asked for."""
+        front = front_of(request)
         batch_id = request.path_params["batch_id"]
-        if runtime.batch(batch_id) is None:
+        if await run_in_threadpool(front.batch, batch_id) is None:
             raise HTTPException(404, "There is no such batch.")
         formats = request.query_params.getlist("format")
         if not set(formats) <= set(exports.MIME):
             raise HTTPException(404, "There is no such format.")
         target = scratch_path("batch.zip")
         await run_in_threadpool(
-            runtime.write_zip, batch_id, target, formats, _style(request.query_params)
+            front.write_zip, batch_id, target, formats, _style(request.query_params)
         )
         return FileResponse(
             target,
@@ -85,15 +88,16 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
 
     async def made_pdf(request: Request) -> Response:
         """Serve a PDF made of a document or a batch: some pages, with text over scans, merged."""
+        front = front_of(request)
         what = request.path_params
-        documents = runtime.documents
+        documents = front.documents
         try:
             if "batch_id" in what:
                 name = f"Scriptorium {what['batch_id'][:8]}"
-                jobs = await run_in_threadpool(runtime.jobs, what["batch_id"])
+                jobs = await run_in_threadpool(front.jobs, what["batch_id"])
                 path = await run_in_threadpool(documents.merged, jobs)
             else:
-                job = await run_in_threadpool(runtime.job, what["job_id"])
+                job = await run_in_threadpool(front.job, what["job_id"])
                 name = PurePath(job.name).stem if job else ""
                 if pages := request.query_params.get("pages"):
                     name += f" {pages}"
@@ -116,7 +120,6 @@ def routes(runtime: Runtime) -> list[BaseRoute]:
         Route("/files/{job_id}/pages/{number:int}.png", page_image),
         Route("/files/{job_id}/result.{format}", export),
         Route("/files/batches/{batch_id}.zip", batch_zip),
-        *transcript_routes.routes(runtime),
     ]
 
 

@@ -1,0 +1,1 @@
+"""The HTTP routes: who is let in, files and results, transcripts."""

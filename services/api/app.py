@@ -1,0 +1,26 @@
+"""All routes of ours, and what every request passes before them."""
+
+from __future__ import annotations
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from services.api import files, oidc, sign_in, transcripts
+from services.api.door import Door
+from services.config import Settings
+from services.runtime import Runtime
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """Return every HTTP route of ours; what each shows depends on who asks."""
+    return [
+        *sign_in.routes(),
+        *oidc.routes(settings),
+        *files.routes(),
+        *transcripts.routes(),
+    ]
+
+
+def middleware(runtime: Runtime) -> list[Middleware]:
+    """Return what every request passes, in this order, ours and Streamlit's alike."""
+    return [Middleware(Door, runtime=runtime)]

@@ -1,0 +1,145 @@
+"""The door: who somebody is, asked once for every request before anything answers it."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+from typing import cast
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.problems import problem
+from services.errors import NotAllowed, SignedOut
+from services.people.models import LOCAL, Person
+from services.runtime import Runtime
+
+COOKIE = "scriptorium_session"
+SIGN_IN = "/sign-in"
+
+OPEN = ("/sign-in", "/sign-out", "/auth/", "/s/", "/static/", "/_stcore/health", "/health/")
+"""What everybody may ask for: how to get in, the program's own files, whether the server runs."""
+
+_OPEN_FILES = ("/favicon.png", "/manifest.json")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def front_of(request: Request) -> Runtime:
+    """Return the runtime as the person behind a request sees it."""
+    return cast(Runtime, request.state.front)
+
+
+def person_of(request: Request) -> Person:
+    """Return who is behind a request."""
+    return front_of(request).person
+
+
+class Door:
+    """ASGI middleware that lets nobody through to what they may not even ask for.
+
+    It finds out who somebody is, by their session's cookie or their token, and hands the runtime
+    on as they see it. What a page of another site sends through somebody's browser is refused.
+    """
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._stranger(scope)
+        if refusal is None:
+            person = await run_in_threadpool(self._identify, Headers(scope=scope))
+            path = scope["path"]
+            if person is None and not path.startswith(OPEN) and path not in _OPEN_FILES:
+                refusal = self._unknown(scope)
+        if refusal is not None:
+            await self._refuse(refusal, scope, receive, send)
+            return
+        front = self._runtime.seen_by(person if person is not None else Person(""))
+        scope.setdefault("state", {})["front"] = front
+        await self._answered(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a request answered; what somebody may not do becomes an answer too."""
+        begun = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticed)
+        except NotAllowed as error:
+            if begun or scope["type"] != "http":
+                raise
+            status = 401 if isinstance(error, SignedOut) else 403
+            await problem(status, str(error))(scope, receive, send)
+
+    def _identify(self, headers: Headers) -> Person | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else None
+        people = self._runtime.people
+        if bearer is not None:
+            return people.identify(None, bearer)
+        if self._runtime.settings.mode == "local":
+            return LOCAL
+        return people.identify(session_of(headers), None)
+
+    def _stranger(self, scope: Scope) -> Response | None:
+        """Refuse what comes under a name that is not ours, or from another site's page."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        names = self._runtime.settings.host_names
+        if names is not None and (urlsplit(f"//{host}").hostname or "") not in names:
+            # Else another site's name that leads to this machine would make its pages ours.
+            return problem(421, f"This server does not answer to the name “{host}”.")
+        changes = scope["type"] == "websocket" or scope["method"] not in _SAFE
+        if changes and not is_own_page(headers, self._runtime.settings.public_url):
+            return problem(403, "This came from a page of another site.")
+        return None
+
+    def _unknown(self, scope: Scope) -> Response:
+        """Send a person to where they sign in; tell a program that it has to."""
+        connection = HTTPConnection(scope)
+        if scope["type"] == "http" and "text/html" in connection.headers.get("accept", ""):
+            query = connection.url.query
+            asked = connection.url.path + (f"?{query}" if query else "")
+            return RedirectResponse(f"{SIGN_IN}?next={quote(asked, safe='')}", 303)
+        return problem(
+            401, "Sign in, or send a token that is valid.", {"WWW-Authenticate": "Bearer"}
+        )
+
+    async def _refuse(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await answer(scope, receive, send)
+            return
+        await receive()  # the browser's wish to connect; refused, it reads 403
+        await send({"type": "websocket.close", "code": 1008})
+
+
+def session_of(headers: Headers) -> str | None:
+    """Return the secret of the session that a browser sends."""
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return None
+    found = cookies.get(COOKIE)
+    return found.value if found else None
+
+
+def is_own_page(headers: Headers, public_url: str | None) -> bool:
+    """Whether a request comes from a page of this server, or from no page at all."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site:
+        return site in ("same-origin", "none")
+    if not origin or origin == public_url:
+        return True
+    return urlsplit(origin).netloc == headers.get("host")

@@ -1,0 +1,105 @@
+"""Signing in with an OpenID provider: the code flow with PKCE, by Authlib."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from httpx import HTTPError
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from services.api.door import front_of
+from services.api.sign_in import entered, local_path, refused
+from services.people.models import Role
+from services.people.settings import PeopleSettings
+
+log = logging.getLogger(__name__)
+
+CALLBACK = "/auth/oidc/callback"
+MINUTES = 15 * 60
+"""Seconds in which somebody has to be back from the provider."""
+
+
+def routes(settings: PeopleSettings) -> list[BaseRoute]:
+    """Return the routes that lead to the provider and back; none in another mode."""
+    if settings.mode != "oidc":
+        return []
+    client = _client(settings)
+
+    async def begin(request: Request) -> Response:
+        """Send somebody to the provider."""
+        request.session["next"] = local_path(request.query_params.get("next"))
+        try:
+            answer: Response = await client.authorize_redirect(
+                request, f"{settings.public_url}{CALLBACK}"
+            )
+        except (HTTPError, OAuthError, ValueError) as error:
+            log.warning("The OpenID provider cannot be used: %s", error)
+            return refused(request, "The sign-in server did not answer. Try again in a moment.")
+        return answer
+
+    async def callback(request: Request) -> Response:
+        """Take in who comes back from the provider."""
+        wanted = local_path(request.session.get("next"))
+        try:
+            token = await client.authorize_access_token(request)
+        except (HTTPError, OAuthError, ValueError) as error:
+            log.warning("Somebody came back from the OpenID provider without proof: %s", error)
+            return refused(request, "The sign-in was not completed. Try again.")
+        claims = token.get("userinfo") or {}
+        role = role_of(claims, settings)
+        if role is None or not claims.get("sub"):
+            return refused(request, "Your account may not use this instance. Ask its admin.")
+        name = claims.get(settings.oidc_name_claim) or claims.get("email") or claims["sub"]
+        subject = f"{claims.get('iss', settings.oidc_issuer)} {claims['sub']}"
+        accounts = front_of(request).people.accounts
+        user = await run_in_threadpool(accounts.enter, subject, str(name), role)
+        if user is None:
+            return refused(request, "Your account was closed here. Ask the admin.")
+        return await entered(request, user.name, wanted)
+
+    # What has to be remembered until somebody is back is in a cookie of its own, signed.
+    remembered = Middleware(
+        SessionMiddleware,
+        secret_key=secrets.token_hex(32),
+        session_cookie="scriptorium_oidc",
+        max_age=MINUTES,
+        same_site="lax",
+        https_only=settings.is_secure,
+    )
+    return [
+        Route("/auth/oidc", begin, middleware=[remembered]),
+        Route(CALLBACK, callback, middleware=[remembered]),
+    ]
+
+
+def role_of(claims: dict[str, Any], settings: PeopleSettings) -> Role | None:
+    """Return what the provider's groups make of somebody; None if they may not come in."""
+    said = claims.get(settings.oidc_groups_claim) or []
+    groups = {said} if isinstance(said, str) else {str(one) for one in said}
+    if groups & set(settings.oidc_admin_groups):
+        return Role.ADMIN
+    if settings.oidc_groups and not groups & set(settings.oidc_groups):
+        return None
+    return Role.PERSON
+
+
+def _client(settings: PeopleSettings) -> Any:
+    secret = settings.oidc_client_secret
+    oauth = OAuth()
+    client: Any = oauth.register(
+        "provider",
+        server_metadata_url=f"{settings.oidc_issuer}/.well-known/openid-configuration",
+        client_id=settings.oidc_client_id,
+        client_secret=secret.get_secret_value() if secret else None,
+        client_kwargs={"scope": settings.oidc_scopes, "code_challenge_method": "S256"},
+    )
+    return client

@@ -1,0 +1,1 @@
+"""Who may do what: people, their sessions and tokens, what is shared, and what was done."""

@@ -1,0 +1,60 @@
+"""The people of an instance, and what each of them can reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from services.errors import SignedOut
+from services.people.accounts import Accounts
+from services.people.audit import Audit
+from services.people.models import Person, Proof, Reach
+from services.people.sessions import Sessions
+from services.people.shares import Shares
+from services.people.tokens import PREFIX, Tokens
+from services.store.database import Database
+
+
+class People:
+    """Accounts, sessions, tokens, shares and the audit log of one instance.
+
+    Args:
+        url: SQLAlchemy URL of the job store, whose tables are there already.
+        idle: Seconds without a request after which a session ends.
+        clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, url: str, idle: float, clock: Callable[[], float] = time.time) -> None:
+        self._database = Database(url)
+        self.accounts = Accounts(self._database, clock)
+        self.sessions = Sessions(self._database, idle, clock)
+        self.tokens = Tokens(self._database, clock)
+        self.shares = Shares(self._database, clock)
+        self.audit = Audit(self._database, clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def identify(self, cookie: str | None, bearer: str | None) -> Person | None:
+        """Return who comes with this session's secret, or this token; None for nobody."""
+        if bearer is not None:
+            return self.tokens.identify(bearer) if bearer.startswith(PREFIX) else None
+        return self.sessions.identify(cookie) if cookie else None
+
+    def reach(self, person: Person, editing: bool = False) -> Reach | None:
+        """Return whose work somebody can see now, or may correct; None for everybody's.
+
+        Raises:
+            SignedOut: their session or token has ended meanwhile.
+        """
+        if person.everything:
+            return None
+        if person.proof is Proof.TOKEN:
+            if not self.tokens.holds(person.key):
+                raise SignedOut("This token has expired or was revoked.")
+            return self.shares.reach(person, (), editing)
+        links = self.sessions.links(person.key)
+        if links is None:
+            raise SignedOut("You are signed out. Reload the page to sign in again.")
+        return self.shares.reach(person, links, editing)

@@ -1,0 +1,130 @@
+"""Browsers that somebody signed in with, or opened a shared link in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from services.people.models import SCOPES, Person, Proof, Role, Scope
+from services.people.schema import SessionRow, ShareRow, UserRow
+from services.people.secret import hashed, new_secret
+from services.store.database import Database
+
+DAYS_AT_MOST = 30
+TOUCH = 300.0
+"""Seconds between two notes that a session is in use: not every request writes."""
+
+
+class Sessions:
+    """Begins, recognises and ends sessions. Each method is one transaction, from any thread.
+
+    Args:
+        database: Where they are kept; of their secrets only the hash.
+        idle: Seconds without a request after which one ends.
+        clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self, database: Database, idle: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._idle = idle
+        self._clock = clock
+
+    def begin(self, user: str) -> str:
+        """Begin a session of somebody who showed who they are; return its secret."""
+        return self._begin(user, [])
+
+    def open_link(self, link: str, current: str | None) -> tuple[str, str, str | None] | None:
+        """Add a shared link to a session, a guest's new one where there is none.
+
+        Args:
+            link: The link's secret.
+            current: The secret of the browser's session, if it has one.
+
+        Returns:
+            The session's secret, and the ids of the batch and the job that the link shows; None
+            when the link has expired or was revoked.
+        """
+        now = self._clock()
+        with self._database.write() as session:
+            share = session.scalars(
+                select(ShareRow).where(ShareRow.link_hash == hashed(link))
+            ).one_or_none()
+            if share is None or (share.expires_at is not None and share.expires_at <= now):
+                return None
+            row = session.get(SessionRow, hashed(current)) if current else None
+            if row is not None and row.expires_at > now:
+                if share.id not in row.links:
+                    row.links = [*row.links, share.id]
+                return current or "", share.batch_id, share.job_id
+            share_id, batch_id, job_id = share.id, share.batch_id, share.job_id
+        return self._begin(None, [share_id]), batch_id, job_id
+
+    def identify(self, secret: str) -> Person | None:
+        """Return whose session this is; None when it has ended."""
+        now = self._clock()
+        key = hashed(secret)
+        with self._database.read() as session:
+            found = self._find(session, key, now)
+        if found is None:
+            return None
+        row, user = found
+        if now - row.seen_at > TOUCH:
+            with self._database.write() as session:
+                if again := session.get(SessionRow, key):
+                    again.seen_at = now
+                    longest = again.created_at + DAYS_AT_MOST * 86400
+                    again.expires_at = min(now + self._idle, longest)
+                if row.user and (seen := session.get(UserRow, row.user)):
+                    seen.seen_at = now
+        if user is None:
+            return Person("", frozenset({Scope.READ}), Proof.SESSION, key)
+        return Person(user.name, SCOPES[Role(user.role)], Proof.SESSION, key)
+
+    def links(self, key: str) -> list[str] | None:
+        """Return the ids of the links that a session opened; None when it has ended."""
+        with self._database.read() as session:
+            found = self._find(session, key, self._clock())
+            return list(found[0].links) if found else None
+
+    def end(self, secret: str) -> None:
+        """End a session."""
+        with self._database.write() as session:
+            session.execute(delete(SessionRow).where(SessionRow.hash == hashed(secret)))
+
+    def end_all(self, user: str) -> int:
+        """End every session of somebody; return how many."""
+        with self._database.write() as session:
+            return session.query(SessionRow).filter(SessionRow.user == user).delete()
+
+    def _find(
+        self, session: Session, key: str, now: float
+    ) -> tuple[SessionRow, UserRow | None] | None:
+        """Return a session that holds, and whose it is."""
+        row = session.get(SessionRow, key)
+        if row is None or row.expires_at <= now:
+            return None
+        if row.user is None:
+            return row, None
+        user = session.get(UserRow, row.user)
+        return (row, user) if user is not None and not user.disabled else None
+
+    def _begin(self, user: str | None, links: list[str]) -> str:
+        secret, now = new_secret(), self._clock()
+        with self._database.write() as session:
+            session.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
+            session.add(
+                SessionRow(
+                    hash=hashed(secret),
+                    user=user,
+                    links=links,
+                    created_at=now,
+                    seen_at=now,
+                    expires_at=now + self._idle,
+                )
+            )
+        return secret

@@ -1,0 +1,34 @@
+"""A database as the parts that keep something in it share it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from services.store.connection import connect
+
+
+class Database:
+    """Connections to the database at a SQLAlchemy URL, whose tables are there already.
+
+    `with database.read() as session` sees one state of it; `with database.write() as session` is
+    one transaction, written when it ends without an error.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engines = [connect(url, writes=False), connect(url, writes=True)]
+        self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in self._engines:
+            engine.dispose()
+
+    def read(self) -> AbstractContextManager[Session]:
+        """Return a session that reads."""
+        return self._reader()
+
+    def write(self) -> AbstractContextManager[Session]:
+        """Return a session that writes."""
+        return self._writer.begin()

@@ -1,0 +1,232 @@
+"""What somebody may see and change, and what the team shares."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Self
+
+from services.config import Settings
+from services.errors import AccountError, NotAllowed
+from services.jobs.models import Batch, BatchSummary, Job, JobFilter
+from services.jobs.store import JobStore
+from services.people.audit import Line
+from services.people.models import LOCAL, Person, Reach, Scope
+from services.people.people import People
+from services.people.shares import Audience, Share
+
+OPENED_FOR = 3600.0
+"""Seconds for which an admin sees a batch of somebody else's after opening it."""
+
+
+class Team:
+    """The store as one person may see and change it.
+
+    Made without a person it stands for the services themselves, which need no permission. Pages
+    and routes ask `seen_by` for the view of whoever is in front of them; every method that takes
+    an id or a filter goes through the checks here.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._store = JobStore(
+            settings.store_url,
+            crash_limit=settings.attempts,
+            retry_waits=settings.job_retry_waits,
+            owner_limit=settings.owner_limit,
+        )
+        self.people = People(settings.store_url, settings.session_hours * 3600)
+        self.person: Person = LOCAL
+
+    def close(self) -> None:
+        """Close the store."""
+        self.people.close()
+        self._store.close()
+
+    def seen_by(self, person: Person) -> Self:
+        """Return the same for somebody: nothing beyond what they may reach."""
+        theirs = copy.copy(self)
+        theirs.person = person
+        return theirs
+
+    # --- the checks -----------------------------------------------------------------------
+
+    def require(self, scope: Scope) -> None:
+        """Go on only for somebody who may do this.
+
+        Raises:
+            NotAllowed: they may not.
+            SignedOut: their session or token has ended.
+        """
+        self.people.reach(self.person)
+        if not self.person.may(scope):
+            raise NotAllowed(
+                "Only an admin of this instance may do that."
+                if scope is Scope.ADMIN
+                else f"This needs the permission “{scope}”, which you do not have here."
+            )
+
+    def may_change(self, thing: Batch | Job) -> bool:
+        """Whether somebody may run, cancel, share or delete a batch or a job: their own."""
+        return self.person.may(Scope.SUBMIT) and _covers(self._own(), thing)
+
+    def may_correct(self, job: Job) -> bool:
+        """Whether somebody may correct a job's text, and change its name and tags."""
+        if not self.person.may(Scope.SUBMIT):
+            return False
+        return _covers(self._own(), job) or _covers(self.people.reach(self.person, True), job)
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """Return a batch, or None."""
+        reach = self._seen()
+        batch = self._store.batch(batch_id)
+        return batch if batch and _covers(reach, batch) else None
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job, or None."""
+        reach = self._seen()
+        job = self._store.job(job_id)
+        return job if job and _covers(reach, job) else None
+
+    def _seen(self) -> Reach | None:
+        """Return whose work is seen; None for everybody's."""
+        if not self.person.may(Scope.READ):
+            raise NotAllowed("This needs the permission “read”, which you do not have here.")
+        return self.people.reach(self.person)
+
+    def _own(self) -> Reach | None:
+        """Return whose work may be changed; None for everybody's."""
+        reach = self.people.reach(self.person)
+        return None if reach is None else Reach(reach.owner)
+
+    def _visible(self, wanted: JobFilter) -> JobFilter:
+        """Narrow a filter to what is seen."""
+        return replace(wanted, reach=self._seen())
+
+    def _changeable(self, wanted: JobFilter) -> JobFilter:
+        """Narrow a filter to what may be changed."""
+        self.require(Scope.SUBMIT)
+        return replace(wanted, reach=self._own())
+
+    def _changeable_ids(self, job_ids: Iterable[str]) -> list[str]:
+        wanted = self._changeable(JobFilter(ids=tuple(job_ids)))
+        return list(wanted.ids or ()) if wanted.reach is None else self._store.ids(wanted)
+
+    def _own_job(self, job_id: str) -> Job | None:
+        """Return a job that may be changed; None where there is none to be seen."""
+        job = self.job(job_id)
+        if job is not None and not self.may_change(job):
+            raise NotAllowed(f"“{job.name}” was shared with you; only {job.owner} can change it.")
+        return job
+
+    def _own_batch(self, batch_id: str) -> Batch | None:
+        batch = self.batch(batch_id)
+        if batch is not None and not self.may_change(batch):
+            raise NotAllowed(f"This batch was shared with you; only {batch.owner} can change it.")
+        return batch
+
+    # --- sharing --------------------------------------------------------------------------
+
+    def share(
+        self,
+        batch_id: str,
+        job_id: str | None = None,
+        audience: Audience = Audience.TEAM,
+        person: str | None = None,
+        editing: bool = False,
+        days: float | None = None,
+    ) -> tuple[Share, str | None]:
+        """Show a batch, or one job of it, to others; return the share, and a link's secret.
+
+        Args:
+            batch_id: One's own batch.
+            job_id: One job of it, all when not given.
+            audience: The team, one person, or whoever has a link.
+            person: Who, for the audience of one.
+            editing: Whether they may correct it too; never by a link.
+            days: After which it ends.
+
+        Raises:
+            NotAllowed: it is somebody else's.
+            AccountError: there is no such batch, job or person.
+        """
+        self.require(Scope.SUBMIT)
+        if self._own_batch(batch_id) is None:
+            raise AccountError("There is no such batch any more.")
+        job = self._own_job(job_id) if job_id else None
+        if job_id and (job is None or job.batch_id != batch_id):
+            raise AccountError("There is no such file any more.")
+        if audience is Audience.PERSON:
+            user = self.people.accounts.get((person or "").strip().lower())
+            if user is None or user.disabled:
+                raise AccountError(f"There is nobody with the name “{person}” here.")
+            person = user.name
+        else:
+            person = None
+        seconds = None if days is None else days * 86400
+        made, secret = self.people.shares.create(
+            self.person.name, batch_id, job_id, audience, person, editing, seconds
+        )
+        self._log("share", job_id or batch_id, f"with {person or audience}")
+        return made, secret
+
+    def shares(self, batch_id: str, job_id: str | None = None) -> list[Share]:
+        """Return with whom one's own batch, or a job of it, is shared."""
+        return self.people.shares.of(batch_id, job_id) if self._own_batch(batch_id) else []
+
+    def unshare(self, id: str) -> bool:
+        """End a share of one's own; return whether there was one."""
+        self.require(Scope.SUBMIT)
+        share = self.people.shares.get(id)
+        if share is None or (not self.person.everything and share.by != self.person.name):
+            return False
+        self._log(
+            "unshare", share.job_id or share.batch_id, f"with {share.person or share.audience}"
+        )
+        return self.people.shares.revoke(id)
+
+    # --- for admins -----------------------------------------------------------------------
+
+    def all_batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
+        """Return everybody's batches, the newest first, without the names of their files."""
+        self.require(Scope.ADMIN)
+        found = self._store.batches(limit, offset)
+        return [replace(summary, first_name="") for summary in found]
+
+    def count_all_batches(self) -> int:
+        """Return the number of everybody's batches."""
+        self.require(Scope.ADMIN)
+        return self._store.count_batches()
+
+    def open_batch(self, batch_id: str, reason: str) -> None:
+        """Let an admin see somebody's batch for an hour; the audit log says so.
+
+        Raises:
+            AccountError: no reason was given, or there is no such batch.
+        """
+        self.require(Scope.ADMIN)
+        batch, why = self._store.batch(batch_id), " ".join(reason.split())
+        if batch is None or not why:
+            raise AccountError("Say why you open it." if batch else "There is no such batch.")
+        self._log("open content", batch_id, f"of {batch.owner}: {why}")
+        name = self.person.name
+        self.people.shares.create(name, batch_id, None, Audience.PERSON, name, seconds=OPENED_FOR)
+
+    def audit(self, limit: int = 50, offset: int = 0) -> list[Line]:
+        """Return the audit log, the newest line first."""
+        self.require(Scope.ADMIN)
+        return self.people.audit.lines(limit, offset)
+
+    def _log(self, action: str, object: str = "", detail: str = "") -> None:
+        """Add a line to the audit log of a shared instance."""
+        if not self.person.everything:
+            self.people.audit.record(self.person.name or "guest", action, object, detail)
+
+
+def _covers(reach: Reach | None, thing: Batch | Job) -> bool:
+    if reach is None:
+        return True
+    if isinstance(thing, Batch):
+        return reach.covers(thing.owner, thing.id)
+    return reach.covers(thing.owner, thing.batch_id, thing.id)
