@@ -167,7 +167,7 @@ def test_beside_a_server_the_server_does_the_work(data, sources, tmp_path, capsy
         process = start("run", sources / "paper.pdf")
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
-        assert any(line.startswith("The queue was stopped by ana") for line in lines)
+        assert any(line.startswith("The queue was stopped by local") for line in lines)
         server.resume()
         process.communicate(timeout=60)
         assert process.returncode == Exit.DONE
