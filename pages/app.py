@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from pages import context, told
+from services.errors import NotAllowed
 from services.files.workspace import Workspace
+from services.people.models import Scope
 
 HERE = Path(__file__).parent
 
@@ -27,17 +30,39 @@ if st.session_state.get("workspace") is not None:
 st.set_page_config(page_title="Scriptorium", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 st.html(HERE / "style.css")
-with st.container(key="told"):
-    told.tell()
-st.navigation(
-    [
-        st.Page(context.UPLOAD, title="New batch", icon=":material/upload_file:", default=True),
-        st.Page(context.BATCHES, title="Batches", icon=":material/inbox:"),
-        st.Page(context.FILES, title="Files", icon=":material/list:"),
-        st.Page(context.SEARCH, title="Search", icon=":material/search:"),
-        st.Page(context.SYSTEM, title="System", icon=":material/monitor_heart:"),
+runtime = context.runtime()
+if not runtime.person.is_guest:
+    with st.container(key="told"):
+        told.tell()
+
+
+def pages() -> list[StreamlitPage]:
+    """Return the pages that this person has."""
+    person, alone = runtime.person, runtime.settings.mode == "local"
+    shown = []
+    if person.is_guest:
+        shown += [st.Page(context.GUEST, title="Shared with you", icon=":material/link:")]
+    else:
+        shown += [
+            st.Page(context.UPLOAD, title="New batch", icon=":material/upload_file:", default=True),
+            st.Page(context.BATCHES, title="Batches", icon=":material/inbox:"),
+            st.Page(context.FILES, title="Files", icon=":material/list:"),
+            st.Page(context.SEARCH, title="Search", icon=":material/search:"),
+        ]
+    if person.may(Scope.ADMIN):
+        shown += [st.Page(context.SYSTEM, title="System", icon=":material/monitor_heart:")]
+    if person.may(Scope.ADMIN) and not alone:
+        shown += [st.Page(context.TEAM, title="Team", icon=":material/group:")]
+    if not alone and not person.is_guest:
+        shown += [st.Page(context.ACCOUNT, title=person.name, icon=":material/account_circle:")]
+    return [
+        *shown,
         st.Page(context.BATCH, title="Batch", visibility="hidden"),
         st.Page(context.RESULT, title="Result", visibility="hidden"),
-    ],
-    position="top",
-).run()
+    ]
+
+
+try:
+    st.navigation(pages(), position="top").run()
+except NotAllowed as error:
+    st.error(str(error), icon=":material/lock:")

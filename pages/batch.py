@@ -6,11 +6,12 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import components, context, jobs, options
+from pages import components, context, jobs, options, sharing
 from pages.views import exporting
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.jobs.models import JobFilter, Kind, State
+from services.people.models import Scope
 
 REFRESH = "1.5s"
 
@@ -75,7 +76,9 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
     waiting = JobFilter(batch_id, (State.QUEUED,))
     if counts.get(State.QUEUED):
         st.markdown("**What still waits**")
-        if st.button("Move to the front", icon=":material/vertical_align_top:"):
+        if runtime.person.may(Scope.ADMIN) and st.button(
+            "Move to the front", icon=":material/vertical_align_top:"
+        ):
             runtime.move_to_front(waiting)
             st.rerun()
         with st.expander("Change its settings"):
@@ -132,6 +135,7 @@ ended = all(state.over for state in counts)
 settled = ended and not runtime.indexing(batch.id)
 failed = sum(count for state, count in counts.items() if state.fell_short)
 kept = runtime.kept(batch.id)
+mine = runtime.may_change(batch)
 results = count_done(batch.id) if counts.get(State.DONE) else {}
 
 # All in one container: whatever stands in it, the fragment below keeps its place and with that
@@ -139,26 +143,37 @@ results = count_done(batch.id) if counts.get(State.DONE) else {}
 with st.container():
     first = runtime.find(JobFilter(batch.id), 1)
     st.title(context.batch_name(first[0].name if first else "Batch", total))
-    st.caption(f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}")
+    owner = context.shared_by(runtime, batch.owner)
+    st.caption(
+        f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}"
+        + (f" · {owner}" if owner else "")
+    )
     if runtime.count(JobFilter(batch.id, kinds=(Kind.AUDIO,))):
         used = bool(runtime.count(JobFilter(batch.id, model=OFFLINE_MODEL)))
         offline = Choice("whisper", OFFLINE_MODEL, used)
         context.offline_banner(offline if ended else runtime.engine_choice(batch.options))
     with st.container(horizontal=True):
-        if st.button(
+        if not runtime.person.is_guest and st.button(
             "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
         ):
             st.switch_page(context.UPLOAD)
-        if failed and kept[0] and st.button(f"Try again ({failed})", icon=":material/replay:"):
+        if (
+            mine
+            and failed
+            and kept[0]
+            and st.button(f"Try again ({failed})", icon=":material/replay:")
+        ):
             runtime.retry(batch.id)
             st.rerun()
-        if not ended and st.button("Cancel all", icon=":material/close:"):
+        if mine and not ended and st.button("Cancel all", icon=":material/close:"):
             runtime.cancel_batch(batch.id)
             st.rerun()
         if results:
             exporting.batch(batch.id, list(results))
-        with st.popover("More", icon=":material/more_horiz:"):
-            more(batch.id, kept)
+        if mine:
+            sharing.button(runtime, batch.id)
+            with st.popover("More", icon=":material/more_horiz:"):
+                more(batch.id, kept)
         if not ended:
             components.news([], key="ask", ask=True)
     if results:

@@ -31,7 +31,14 @@ def batch_row(summary: BatchSummary) -> dict[str, Any]:
         summary.batch.id,
         context.batch_name(summary.first_name, total),
         icon="folder",
-        detail=f"{datetime.fromtimestamp(summary.batch.created_at):%d %b %Y, %H:%M}",
+        detail=" · ".join(
+            part
+            for part in (
+                f"{datetime.fromtimestamp(summary.batch.created_at):%d %b %Y, %H:%M}",
+                context.shared_by(runtime, summary.batch.owner),
+            )
+            if part
+        ),
         status=status,
         tone=tone,
         share=None if summary.over else over / total,

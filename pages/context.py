@@ -17,6 +17,7 @@ from services.runtime import Runtime
 
 UPLOAD, BATCHES, FILES = "upload.py", "batches.py", "files.py"
 SEARCH, SYSTEM = "search.py", "system.py"
+TEAM, ACCOUNT, GUEST = "team.py", "account.py", "guest.py"
 BATCH, RESULT = "batch.py", "result.py"
 
 KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
@@ -91,6 +92,12 @@ def marked(text: str, typed: str) -> str:
 def batch_name(first: str, total: int) -> str:
     """Return what a batch is called: its first file, and how many more there are."""
     return first + (f" and {plural(total - 1, 'more file')}" if total > 1 else "")
+
+
+def shared_by(runtime: Runtime, owner: str) -> str:
+    """Say whose something is, where it is not one's own."""
+    mine = runtime.person.everything or owner == runtime.person.name
+    return "" if mine else f"shared by {owner}"
 
 
 def download_links(links: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from pages import components, context
 from services.audio.engines.host import EngineStatus
 from services.jobs.entries import Entry
 from services.jobs.models import Job, JobFilter, Kind, State
+from services.people.models import Scope
 from services.runtime import Runtime
 
 PER_PAGE = 50
@@ -59,7 +60,7 @@ def listing(
     places = runtime.places() if any(job.state is State.QUEUED for job in shown) else {}
     engine = runtime.engine_status()
     entries = runtime.entries(job.id for job in shown)
-    items = [_row(job, places, engine, discarded, dated) for job in shown]
+    items = [_row(runtime, job, places, engine, discarded, dated) for job in shown]
     if runtime.has_library:
         for item, job in zip(items, shown, strict=True):
             if job.state is State.DONE:
@@ -98,14 +99,22 @@ def _add_indexing(item: dict[str, Any], entry: Entry | None) -> None:
 
 
 def _row(
-    job: Job, places: dict[str, int], engine: EngineStatus, discarded: bool, dated: bool
+    runtime: Runtime,
+    job: Job,
+    places: dict[str, int],
+    engine: EngineStatus,
+    discarded: bool,
+    dated: bool,
 ) -> dict[str, Any]:
     """Return a job's row."""
     said, tone = _status(job, places, engine)
-    actions = []
-    if job.state is State.QUEUED and places.get(job.id, 1) > 1:
+    actions: list[tuple[str, str]] = []
+    waits = job.state is State.QUEUED and places.get(job.id, 1) > 1
+    if waits and runtime.person.may(Scope.ADMIN):
         actions.append(("front", "To the front"))
-    if not job.state.over:
+    if not runtime.may_change(job):
+        pass
+    elif not job.state.over:
         actions.append(("cancel", "Cancel"))
     elif job.error_kind == "password" and not discarded:
         actions.append(("open", "Enter password"))
@@ -114,7 +123,8 @@ def _row(
     made_by = " ".join(part for part in (job.engine, job.model) if part)
     when = f"{datetime.fromtimestamp(job.created_at):%d %b %Y, %H:%M}" if dated else ""
     length = context.length(job.kind, job.length)
-    parts = (when, length, context.size(job.size), made_by, job.note)
+    owner = context.shared_by(runtime, job.owner)
+    parts = (when, owner, length, context.size(job.size), made_by, job.note)
     return components.row(
         job.id,
         job.name,

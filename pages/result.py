@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import context, rerun
+from pages import context, rerun, sharing
 from pages.views import document as document_view
 from pages.views import exporting, transcript
 from services import exports
@@ -53,21 +53,26 @@ if job is None:
     st.stop()
 
 events = runtime.history(job.id)
+mine = runtime.may_change(job)
 result = runtime.result(job.id)
-st.page_link(
-    context.BATCH, label="Batch", icon=":material/arrow_back:", query_params={"batch": job.batch_id}
-)
+if runtime.batch(job.batch_id):
+    st.page_link(
+        context.BATCH,
+        label="Batch",
+        icon=":material/arrow_back:",
+        query_params={"batch": job.batch_id},
+    )
 st.title(job.name)
 if result is None:
     st.caption(f"{context.size(job.size)} · {job.state}")
     locked = job.error_kind == "password"
     if job.error:
         st.error(job.error, icon=":material/lock:" if locked else ":material/error:")
-        if locked:
+        if locked and mine:
             document_view.ask_password(runtime, job)
     if not job.state.over:
         st.fragment(show_progress, run_every="1.5s")(job.id)
-    else:
+    elif mine:
         with st.container(horizontal=True):
             if (
                 not locked
@@ -82,10 +87,13 @@ if result is None:
 
 facts = [context.length(job.kind, job.length), job.engine, job.model]
 facts.append(f"took {context.duration(job.took or 0)}")
+facts.append(context.shared_by(runtime, job.owner))
 with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(" · ".join(fact for fact in facts if fact))
     if isinstance(result, Transcript):
         exporting.one(job.id, exports.formats(result))
+    if mine:
+        sharing.button(runtime, job.batch_id, job.id)
 if not job.state.over:
     st.info(
         "This file is done again. Until then this is the earlier result.", icon=":material/replay:"
@@ -100,7 +108,7 @@ elif job.state.fell_short:
 for note in result.notes:
     st.warning(note, icon=":material/warning:")
 if isinstance(result, Transcript):
-    transcript.show(job, result)
+    transcript.show(job, result, runtime.may_correct(job))
 else:
     document_view.show(runtime, job, result)
 st.space("small")
@@ -108,7 +116,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if not isinstance(result, Transcript):
         formats = exports.formats(result)
         context.download_links({f.upper(): f"/files/{job.id}/result.{f}" for f in formats})
-    if job.state.over:
+    if mine and job.state.over:
         rerun.menu(runtime, job)
 rerun.changes(runtime, job, result)
 show_history(events)

@@ -139,12 +139,12 @@ class Front(Shelves):
         """Let no job begin until `resume`; what runs goes on."""
         self.require(Scope.ADMIN)
         self._store.pause(self.person.name)
-        self._log("pause")
+        self.log_action("pause")
 
     def resume(self) -> None:
         """Let jobs begin again."""
         self.require(Scope.ADMIN)
-        self._log("resume")
+        self.log_action("resume")
         self._store.resume()
         self._wake()
 
@@ -180,7 +180,7 @@ class Front(Shelves):
     def _delete(self, ids: list[str]) -> int:
         count = self._store.delete({id: self._results.directory(id) for id in ids})
         self.people.shares.forget(job_ids=ids)
-        self._log("delete", detail=f"{count} files")
+        self.log_action("delete", detail=f"{count} files")
         self._tidy()
         return count
 
@@ -189,6 +189,12 @@ class Front(Shelves):
         count = self._delete(self._store.ids(self._changeable(JobFilter(batch_id))))
         self.people.shares.forget([batch_id] if count else [])
         return count
+
+    def delete_mine(self) -> int:
+        """Delete everything of one's own: batches, results, originals; return how many files."""
+        mine = self._changeable(JobFilter())
+        self.people.shares.forget_by(self.person.name)
+        return self._delete(self._store.ids(mine))
 
     def edit(
         self, job_id: str, version: str, changes: Iterable[Edit], names: dict[str, str | None]

@@ -7,17 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Self
 
+from services.account import Account
+from services.admin import Admin
 from services.config import Settings
 from services.errors import AccountError, NotAllowed
-from services.jobs.models import Batch, BatchSummary, Job, JobFilter
+from services.jobs.models import Batch, Job, JobFilter
 from services.jobs.store import JobStore
-from services.people.audit import Line
 from services.people.models import LOCAL, Person, Reach, Scope
 from services.people.people import People
 from services.people.shares import Audience, Share
-
-OPENED_FOR = 3600.0
-"""Seconds for which an admin sees a batch of somebody else's after opening it."""
 
 
 class Team:
@@ -69,13 +67,14 @@ class Team:
 
     def may_change(self, thing: Batch | Job) -> bool:
         """Whether somebody may run, cancel, share or delete a batch or a job: their own."""
-        return self.person.may(Scope.SUBMIT) and _covers(self._own(), thing)
+        mine = self.person.everything or thing.owner == self.person.name
+        return mine and self.person.may(Scope.SUBMIT)
 
     def may_correct(self, job: Job) -> bool:
         """Whether somebody may correct a job's text, and change its name and tags."""
         if not self.person.may(Scope.SUBMIT):
             return False
-        return _covers(self._own(), job) or _covers(self.people.reach(self.person, True), job)
+        return self.may_change(job) or _covers(self.people.reach(self.person, True), job)
 
     def batch(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
@@ -168,7 +167,7 @@ class Team:
         made, secret = self.people.shares.create(
             self.person.name, batch_id, job_id, audience, person, editing, seconds
         )
-        self._log("share", job_id or batch_id, f"with {person or audience}")
+        self.log_action("share", job_id or batch_id, f"with {person or audience}")
         return made, secret
 
     def shares(self, batch_id: str, job_id: str | None = None) -> list[Share]:
@@ -181,44 +180,42 @@ class Team:
         share = self.people.shares.get(id)
         if share is None or (not self.person.everything and share.by != self.person.name):
             return False
-        self._log(
+        self.log_action(
             "unshare", share.job_id or share.batch_id, f"with {share.person or share.audience}"
         )
         return self.people.shares.revoke(id)
 
-    # --- for admins -----------------------------------------------------------------------
+    # --- other parts ----------------------------------------------------------------------
 
-    def all_batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
-        """Return everybody's batches, the newest first, without the names of their files."""
-        self.require(Scope.ADMIN)
-        found = self._store.batches(limit, offset)
-        return [replace(summary, first_name="") for summary in found]
-
-    def count_all_batches(self) -> int:
-        """Return the number of everybody's batches."""
-        self.require(Scope.ADMIN)
-        return self._store.count_batches()
-
-    def open_batch(self, batch_id: str, reason: str) -> None:
-        """Let an admin see somebody's batch for an hour; the audit log says so.
+    @property
+    def admin(self) -> Admin:
+        """What admins do.
 
         Raises:
-            AccountError: no reason was given, or there is no such batch.
+            NotAllowed: they are no admin.
+        """
+        return Admin(self)
+
+    @property
+    def account(self) -> Account:
+        """Their own account.
+
+        Raises:
+            NotAllowed: nobody of the team is signed in.
+        """
+        return Account(self)
+
+    @property
+    def store(self) -> JobStore:
+        """Everybody's batches and jobs.
+
+        Raises:
+            NotAllowed: they are no admin.
         """
         self.require(Scope.ADMIN)
-        batch, why = self._store.batch(batch_id), " ".join(reason.split())
-        if batch is None or not why:
-            raise AccountError("Say why you open it." if batch else "There is no such batch.")
-        self._log("open content", batch_id, f"of {batch.owner}: {why}")
-        name = self.person.name
-        self.people.shares.create(name, batch_id, None, Audience.PERSON, name, seconds=OPENED_FOR)
+        return self._store
 
-    def audit(self, limit: int = 50, offset: int = 0) -> list[Line]:
-        """Return the audit log, the newest line first."""
-        self.require(Scope.ADMIN)
-        return self.people.audit.lines(limit, offset)
-
-    def _log(self, action: str, object: str = "", detail: str = "") -> None:
+    def log_action(self, action: str, object: str = "", detail: str = "") -> None:
         """Add a line to the audit log of a shared instance."""
         if not self.person.everything:
             self.people.audit.record(self.person.name or "guest", action, object, detail)

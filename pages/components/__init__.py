@@ -86,7 +86,13 @@ def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
 
 
 def reader(
-    job_id: str, stamp: float | None, video: bool, duration: float, start: float, key: str
+    job_id: str,
+    stamp: float | None,
+    video: bool,
+    duration: float,
+    start: float,
+    editable: bool,
+    key: str,
 ) -> None:
     """Show a recording and its transcript, which follow each other; both come by our routes.
 
@@ -94,6 +100,7 @@ def reader(
         stamp: When the result was made; another one is shown anew.
         duration: Length of the recording, in seconds.
         start: Where it shall begin, in seconds.
+        editable: Whether this person may correct it.
     """
     files = f"/files/{quote(job_id)}"
     data = {
@@ -102,6 +109,7 @@ def reader(
         "video": video,
         "duration": duration,
         "start": start,
+        "editable": editable,
         "addresses": {
             "text": f"{files}/reader.json",
             "peaks": f"{files}/peaks.bin",

@@ -13,7 +13,7 @@ from services.jobs.models import Job
 VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 
 
-def show(job: Job, transcript: Transcript) -> None:
+def show(job: Job, transcript: Transcript, editable: bool) -> None:
     """Show the player and the text, which follow each other."""
     components.reader(
         job.id,
@@ -21,6 +21,7 @@ def show(job: Job, transcript: Transcript) -> None:
         job.path.suffix.lower() in VIDEO,
         transcript.duration,
         _asked_start(),
+        editable,
         key=f"reader-{job.id}",
     )
 

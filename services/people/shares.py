@@ -145,6 +145,11 @@ class Shares:
             gone = or_(ShareRow.batch_id.in_(list(batch_ids)), ShareRow.job_id.in_(list(job_ids)))
             session.execute(delete(ShareRow).where(gone))
 
+    def forget_by(self, person: str) -> None:
+        """Remove everything that somebody shared."""
+        with self._database.write() as session:
+            session.execute(delete(ShareRow).where(ShareRow.by == person))
+
     def _holds(self) -> ColumnElement[bool]:
         return or_(ShareRow.expires_at.is_(None), ShareRow.expires_at > self._clock())
 

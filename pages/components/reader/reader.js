@@ -10,7 +10,7 @@ const KEYS = [
 ];
 
 function reader(data) {
-  const root = make("div", "reader");
+  const root = make("div", data.editable ? "reader" : "reader fixed");
   const media = document.createElement(data.video ? "video" : "audio");
   media.preload = "metadata";
   media.controls = Boolean(data.video);
@@ -19,8 +19,8 @@ function reader(data) {
 
   const list = passageList({
     play: (seconds) => { go(seconds); media.play().catch(() => {}); },
-    edit: (passage) => edits.edit(passage),
-    rename: (passage) => edits.rename(passage),
+    edit: (passage) => data.editable && edits.edit(passage),
+    rename: (passage) => data.editable && edits.rename(passage),
     editNote: (passage) => edits.note(passage),
     filled: () => { lit = null; show(); search.mark(); },
   });
@@ -160,7 +160,7 @@ function reader(data) {
   const unclearNext = button("report", "Next unclear word (N)", () => unclear(1));
   sound.append(play, button("replay_5", "Back 5 seconds (←)", () => go(media.currentTime - 5)), time, speed);
   const tools = make("div", "group");
-  tools.append(unclearNext, shade, undo, redo, helper);
+  tools.append(unclearNext, shade, ...(data.editable ? [undo, redo] : []), helper);
   const finder = make("div", "group finder");
   finder.append(field, matches, lastMatch, nextMatch);
   const controls = make("div", "controls");
@@ -212,7 +212,7 @@ function reader(data) {
         ArrowRight: at.matches?.("[role=radio], [role=tab], video") ? null : () => go(media.currentTime + 5),
         n: () => unclear(event.shiftKey ? -1 : 1),
         "/": () => field.focus(),
-        e: () => current && edits.edit(current),
+        e: () => data.editable && current && edits.edit(current),
         f: () => follow(true),
         "?": () => help.togglePopover(),
       };

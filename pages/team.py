@@ -1,0 +1,164 @@
+"""The team, for its admins: people, everybody's batches, the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from pages import components, context
+from services.errors import ScriptoriumError
+from services.jobs.models import BatchSummary
+from services.people.accounts import User
+from services.people.models import Role
+
+PER_PAGE = 20
+
+runtime = context.runtime()
+admin = runtime.admin
+
+
+def user_row(user: User) -> dict[str, object]:
+    """Return a person's row."""
+    seen = f"last here {datetime.fromtimestamp(user.seen_at):%d %b %Y, %H:%M}"
+    parts = [
+        "signs in with a provider" if user.subject else "signs in with a password",
+        seen if user.seen_at else "never here",
+    ]
+    actions = [("enable", "Open again")] if user.disabled else [("disable", "Close")]
+    if user.subject is None:
+        actions.append(("password", "New password"))
+        promoted = user.role is Role.ADMIN
+        actions.append(("person", "No admin") if promoted else ("admin", "Make admin"))
+    return components.row(
+        user.name,
+        user.name,
+        icon="shield_person" if user.role is Role.ADMIN else "person",
+        detail=" · ".join(parts),
+        status="closed" if user.disabled else str(user.role),
+        tone="bad" if user.disabled else "",
+        actions=actions,
+    )
+
+
+@st.dialog("Add a person")
+def add() -> None:
+    """Let the admin add somebody."""
+    name = st.text_input("Name", placeholder="ana")
+    password = st.text_input("Password", type="password", autocomplete="new-password")
+    role = st.radio("Role", list(Role), format_func=str.capitalize, horizontal=True)
+    if st.button("Add", type="primary", disabled=not (name and password)):
+        try:
+            admin.add_user(name, password, role)
+        except ScriptoriumError as error:
+            st.error(str(error), icon=":material/error:")
+        else:
+            st.rerun()
+
+
+@st.dialog("New password")
+def new_password(name: str) -> None:
+    """Let the admin give somebody a new password."""
+    st.caption(f"{name} is signed out everywhere. Tell them the new one yourself.")
+    password = st.text_input("Password", type="password", autocomplete="new-password")
+    if st.button("Set", type="primary", disabled=not password):
+        try:
+            admin.set_password(name, password)
+        except ScriptoriumError as error:
+            st.error(str(error), icon=":material/error:")
+        else:
+            st.rerun()
+
+
+def change(action: str, name: str) -> None:
+    """Do what was clicked in a person's row."""
+    if action == "password":
+        new_password(name)
+        return
+    try:
+        if action in ("admin", "person"):
+            admin.set_role(name, Role(action))
+        else:
+            admin.disable(name, action == "disable")
+    except ScriptoriumError as error:
+        st.error(str(error), icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def batch_row(summary: BatchSummary) -> dict[str, object]:
+    """Return the row of somebody's batch, without what is in it."""
+    batch = summary.batch
+    states = ", ".join(f"{count} {state}" for state, count in summary.counts.items())
+    mine = batch.owner == runtime.person.name
+    return components.row(
+        batch.id,
+        f"{batch.owner}: {context.plural(summary.total, 'file')}",
+        icon="folder",
+        detail=f"{datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M} · {states}",
+        actions=[] if mine else [("open", "Open")],
+    )
+
+
+@st.dialog("Open somebody's batch?")
+def open_batch(batch_id: str) -> None:
+    """Ask why; the audit log keeps it."""
+    st.write("You see it for an hour. The audit log says that you did, and why.")
+    reason = st.text_input("Why", placeholder="They asked me to look at the second file")
+    if st.button("Open", type="primary", disabled=not reason.strip()):
+        admin.open_batch(batch_id, reason)
+        st.switch_page(context.BATCH, query_params={"batch": batch_id})
+
+
+def show_people() -> None:
+    """Show everybody."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.subheader("People", width="content")
+        if runtime.settings.mode == "accounts" and st.button(
+            "Add a person", icon=":material/person_add:", type="tertiary"
+        ):
+            add()
+    if clicked := components.rows([user_row(user) for user in admin.users()], key="people"):
+        change(*clicked)
+
+
+def show_batches() -> None:
+    """Show everybody's batches."""
+    st.subheader("Everybody's batches")
+    pages = max(1, -(-admin.count_batches() // PER_PAGE))
+    page = st.pagination(pages, key="batches-page") if pages > 1 else 1
+    found = admin.batches(PER_PAGE, (page - 1) * PER_PAGE)
+    if not found:
+        st.caption("None yet.")
+    elif clicked := components.rows([batch_row(one) for one in found], key="all-batches"):
+        open_batch(clicked[1])
+
+
+def show_audit() -> None:
+    """Show who did what."""
+    st.subheader("Audit log")
+    pages = max(1, -(-admin.count_audit() // PER_PAGE))
+    page = st.pagination(pages, key="audit-page") if pages > 1 else 1
+    lines = admin.audit(PER_PAGE, (page - 1) * PER_PAGE)
+    if not lines:
+        st.caption("Nothing yet.")
+        return
+    st.table(
+        {
+            "When": [f"{datetime.fromtimestamp(line.at):%d %b %Y, %H:%M:%S}" for line in lines],
+            "Who": [line.who for line in lines],
+            "What": [line.action for line in lines],
+            "Of": [line.object[:12] for line in lines],
+            "Detail": [line.detail for line in lines],
+        },
+        border="horizontal",
+        hide_index=True,
+    )
+
+
+st.title("Team")
+show_people()
+show_batches()
+show_audit()

@@ -1,0 +1,97 @@
+"""What admins do: the people, everybody's batches, the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from services.errors import AccountError
+from services.jobs.models import BatchSummary
+from services.people.accounts import User
+from services.people.audit import Line
+from services.people.models import Role, Scope
+from services.people.shares import Audience
+
+if TYPE_CHECKING:
+    from services.team import Team
+
+OPENED_FOR = 3600.0
+"""Seconds for which an admin sees a batch of somebody else's after opening it."""
+
+
+class Admin:
+    """What only admins may do; every change is in the audit log.
+
+    Args:
+        team: The store as the admin sees it.
+
+    Raises:
+        NotAllowed: they are no admin.
+    """
+
+    def __init__(self, team: Team) -> None:
+        team.require(Scope.ADMIN)
+        self._team = team
+        self._people = team.people
+
+    def users(self) -> list[User]:
+        """Return everybody, by name."""
+        return self._people.accounts.all()
+
+    def add_user(self, name: str, password: str, role: Role) -> User:
+        """Add somebody who signs in with a password; see `Accounts.add`."""
+        user = self._people.accounts.add(name, password, role)
+        self._team.log_action("add user", user.name, role)
+        return user
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give somebody a new password; see `Accounts.set_password`."""
+        self._people.accounts.set_password(name, password)
+        self._team.log_action("set password", name)
+
+    def set_role(self, name: str, role: Role) -> None:
+        """Make somebody an admin, or no admin any more; see `Accounts.set_role`."""
+        self._people.accounts.set_role(name, role)
+        self._team.log_action("set role", name, role)
+
+    def disable(self, name: str, disabled: bool = True) -> None:
+        """Close somebody's account, or open it again; see `Accounts.disable`."""
+        self._people.accounts.disable(name, disabled)
+        self._team.log_action("disable user" if disabled else "enable user", name)
+
+    def remove_user(self, name: str) -> None:
+        """Remove somebody; see `Accounts.remove`."""
+        self._people.accounts.remove(name)
+        self._team.log_action("remove user", name)
+
+    def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
+        """Return everybody's batches, the newest first, without the names of their files."""
+        found = self._team.store.batches(limit, offset)
+        return [replace(summary, first_name="") for summary in found]
+
+    def count_batches(self) -> int:
+        """Return the number of everybody's batches."""
+        return self._team.store.count_batches()
+
+    def open_batch(self, batch_id: str, reason: str) -> None:
+        """Let the admin see somebody's batch for an hour; the audit log says so, and why.
+
+        Raises:
+            AccountError: no reason was given, or there is no such batch.
+        """
+        batch, why = self._team.store.batch(batch_id), " ".join(reason.split())
+        if batch is None or not why:
+            raise AccountError("Say why you open it." if batch else "There is no such batch.")
+        self._team.log_action("open content", batch_id, f"of {batch.owner}: {why}")
+        name = self._team.person.name
+        self._people.shares.create(
+            name, batch_id, audience=Audience.PERSON, person=name, seconds=OPENED_FOR
+        )
+
+    def audit(self, limit: int = 50, offset: int = 0) -> list[Line]:
+        """Return the audit log, the newest line first."""
+        return self._people.audit.lines(limit, offset)
+
+    def count_audit(self) -> int:
+        """Return the number of its lines."""
+        return self._people.audit.count()
