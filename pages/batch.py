@@ -76,9 +76,10 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
     waiting = JobFilter(batch_id, (State.QUEUED,))
     if counts.get(State.QUEUED):
         st.markdown("**What still waits**")
-        if runtime.person.may(Scope.ADMIN) and st.button(
+        first_in_line = runtime.person.may(Scope.ADMIN) and st.button(
             "Move to the front", icon=":material/vertical_align_top:"
-        ):
+        )
+        if first_in_line:
             runtime.move_to_front(waiting)
             st.rerun()
         with st.expander("Change its settings"):

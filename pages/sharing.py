@@ -46,7 +46,7 @@ def _dialog(runtime: Runtime, batch_id: str, job_id: str | None) -> None:
             st.error(str(error), icon=":material/error:")
         else:
             if secret:
-                base = runtime.settings.public_url or st.context.url
+                base = runtime.settings.public_url or st.context.url or ""
                 st.success("Copy the link now: it is not shown again.")
                 st.code(f"{_origin(base)}/s/{secret}", language=None, wrap_lines=True)
     shares = runtime.shares(batch_id, job_id)

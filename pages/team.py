@@ -20,10 +20,11 @@ admin = runtime.admin
 
 def user_row(user: User) -> dict[str, object]:
     """Return a person's row."""
-    seen = f"last here {datetime.fromtimestamp(user.seen_at):%d %b %Y, %H:%M}"
     parts = [
         "signs in with a provider" if user.subject else "signs in with a password",
-        seen if user.seen_at else "never here",
+        f"last here {datetime.fromtimestamp(user.seen_at):%d %b %Y, %H:%M}"
+        if user.seen_at
+        else "never here",
     ]
     actions = [("enable", "Open again")] if user.disabled else [("disable", "Close")]
     if user.subject is None:
@@ -46,10 +47,10 @@ def add() -> None:
     """Let the admin add somebody."""
     name = st.text_input("Name", placeholder="ana")
     password = st.text_input("Password", type="password", autocomplete="new-password")
-    role = st.radio("Role", list(Role), format_func=str.capitalize, horizontal=True)
+    role = st.radio("Role", list(Role), format_func=str.capitalize, index=0, horizontal=True)
     if st.button("Add", type="primary", disabled=not (name and password)):
         try:
-            admin.add_user(name, password, role)
+            admin.add_user(name, password, role or Role.PERSON)
         except ScriptoriumError as error:
             st.error(str(error), icon=":material/error:")
         else:
