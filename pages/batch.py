@@ -124,7 +124,7 @@ if batch is None:
     context.empty(
         "search_off",
         "There is no such batch",
-        "Its address is incomplete, or it was deleted.",
+        context.not_there(runtime),
         context.BATCHES,
         "All batches",
     )
@@ -152,7 +152,8 @@ with st.container():
     if runtime.count(JobFilter(batch.id, kinds=(Kind.AUDIO,))):
         used = bool(runtime.count(JobFilter(batch.id, model=OFFLINE_MODEL)))
         offline = Choice("whisper", OFFLINE_MODEL, used)
-        context.offline_banner(offline if ended else runtime.engine_choice(batch.options))
+        choice = offline if ended else runtime.engine_choice(batch.options)
+        context.offline_banner(choice, link=runtime.person.may(Scope.ADMIN))
     with st.container(horizontal=True):
         if not runtime.person.is_guest and st.button(
             "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"

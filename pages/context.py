@@ -94,6 +94,13 @@ def batch_name(first: str, total: int) -> str:
     return first + (f" and {plural(total - 1, 'more file')}" if total > 1 else "")
 
 
+def not_there(runtime: Runtime) -> str:
+    """Say why something may not be found."""
+    if runtime.settings.mode == "local":
+        return "Its address is incomplete, or it was deleted."
+    return "Its address is incomplete, it was deleted, or it is not shared with you."
+
+
 def shared_by(runtime: Runtime, owner: str) -> str:
     """Say whose something is, where it is not one's own."""
     mine = runtime.person.everything or owner == runtime.person.name
@@ -109,8 +116,8 @@ def download_links(links: dict[str, str]) -> None:
     st.html(f'<div class="downloads"><span>Download</span>{shown}</div>')
 
 
-def offline_banner(choice: Choice | None, link: bool = True) -> None:
-    """Say plainly when speech is read by the small offline model."""
+def offline_banner(choice: Choice | None, link: bool) -> None:
+    """Say plainly when speech is read by the small offline model; link to where an admin helps."""
     if choice is not None and choice.offline:
         st.info(
             "**Offline model in use:** Whisper tiny.en, English only and less exact."

@@ -46,7 +46,7 @@ if job is None:
     context.empty(
         "search_off",
         "There is no such result",
-        "Its address is incomplete, or it was deleted.",
+        context.not_there(runtime),
         context.BATCHES,
         "All batches",
     )

@@ -12,6 +12,7 @@ from pages import components, context, options
 from services.errors import ScriptoriumError
 from services.files.workspace import StoredFile
 from services.jobs.inspect import Inspection
+from services.people.models import Scope
 
 # What file managers leave in folders; nobody means to upload it.
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", ".ds_store"}
@@ -82,7 +83,9 @@ st.title("New batch")
 st.caption(
     "Audio, video and PDFs become text on this machine. Nothing leaves it.",
 )
-context.offline_banner(runtime.engine_choice(runtime.default_options()))
+context.offline_banner(
+    runtime.engine_choice(runtime.default_options()), link=runtime.person.may(Scope.ADMIN)
+)
 
 source = st.segmented_control(
     "Source",
