@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from services import exports
 from services.api.door import front_of
 from services.audio.exports import Style
-from services.errors import ScriptoriumError
+from services.errors import NotAllowed, ScriptoriumError
 from services.files import operations
 from services.files.scratch import scratch_path
 
@@ -43,6 +43,8 @@ def routes() -> list[BaseRoute]:
         number = request.path_params["number"]
         try:
             path = await run_in_threadpool(front.page_image, request.path_params["job_id"], number)
+        except NotAllowed:
+            raise
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
         return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
@@ -94,6 +96,8 @@ def routes() -> list[BaseRoute]:
         try:
             if "batch_id" in what:
                 name = f"Scriptorium {what['batch_id'][:8]}"
+                if await run_in_threadpool(front.batch, what["batch_id"]) is None:
+                    raise HTTPException(404, "There is no such batch.")
                 jobs = await run_in_threadpool(front.jobs, what["batch_id"])
                 path = await run_in_threadpool(documents.merged, jobs)
             else:
@@ -104,6 +108,8 @@ def routes() -> list[BaseRoute]:
                     path = await run_in_threadpool(documents.pages, job, pages)
                 else:
                     path = await run_in_threadpool(documents.searchable, job)
+        except NotAllowed:
+            raise
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
         return FileResponse(
