@@ -91,7 +91,7 @@ st.caption(
     f"{user.role.capitalize()} · signs in with {'a provider' if user.subject else 'a password'}"
 )
 with st.container(horizontal=True):
-    st.link_button("Sign out", "/sign-out", icon=":material/logout:", type="primary")
+    context.leave("Sign out", "/sign-out")
     if user.subject is None and st.button("Change password", icon=":material/password:"):
         change_password()
     if st.button("Sign out everywhere", icon=":material/devices:"):

@@ -34,7 +34,7 @@ def runtime() -> Runtime:
     person = server.people.identify(st.context.cookies.get(COOKIE), None)
     if person is None:
         st.title("You are signed out")
-        st.link_button("Sign in", SIGN_IN, type="primary")
+        leave("Sign in", SIGN_IN)
         st.stop()
     return server.seen_by(person)
 
@@ -92,6 +92,13 @@ def marked(text: str, typed: str) -> str:
 def batch_name(first: str, total: int) -> str:
     """Return what a batch is called: its first file, and how many more there are."""
     return first + (f" and {plural(total - 1, 'more file')}" if total > 1 else "")
+
+
+def leave(label: str, href: str) -> None:
+    """Show a link that leads out of the pages, in the same tab."""
+    st.html(
+        f'<a class="download" target="_self" href="{html.escape(href)}">{html.escape(label)}</a>'
+    )
 
 
 def not_there(runtime: Runtime) -> str:

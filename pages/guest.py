@@ -14,4 +14,4 @@ context.empty(
     "Open the link that you were sent again to see what was shared with you.",
 )
 with st.container(horizontal_alignment="center"):
-    st.link_button("Sign in", SIGN_IN)
+    context.leave("Sign in", SIGN_IN)

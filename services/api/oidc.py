@@ -50,11 +50,10 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
         """Take in who comes back from the provider."""
         wanted = local_path(request.session.get("next"))
         try:
-            token = await client.authorize_access_token(request)
+            claims = await _claims(client, await client.authorize_access_token(request))
         except (HTTPError, OAuthError, ValueError) as error:
             log.warning("Somebody came back from the OpenID provider without proof: %s", error)
             return refused(request, "The sign-in was not completed. Try again.")
-        claims = token.get("userinfo") or {}
         role = role_of(claims, settings)
         if role is None or not claims.get("sub"):
             return refused(request, "Your account may not use this instance. Ask its admin.")
@@ -79,6 +78,15 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
         Route("/auth/oidc", begin, middleware=[remembered]),
         Route(CALLBACK, callback, middleware=[remembered]),
     ]
+
+
+async def _claims(client: Any, token: dict[str, Any]) -> dict[str, Any]:
+    """Return what the provider says of somebody, in the signed token and when asked."""
+    signed = dict(token.get("userinfo") or {})
+    asked = await client.userinfo(token=token)
+    if asked.get("sub") != signed.get("sub"):  # OpenID Connect Core 1.0, 5.3.2
+        raise OAuthError("mismatch", "what the provider told is about somebody else")
+    return {**asked, **signed}
 
 
 def role_of(claims: dict[str, Any], settings: PeopleSettings) -> Role | None:

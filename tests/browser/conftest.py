@@ -28,11 +28,12 @@ FLAGS = [
 
 
 @contextmanager
-def serving(data: Path, **environment: str) -> Iterator[str]:
-    """Run the server on a free port of 127.0.0.1; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def serving(data: Path, port: int = 0, **environment: str) -> Iterator[str]:
+    """Run the server on a port of 127.0.0.1, a free one if none is given; yield its address."""
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     log = (data.parent / f"server-{port}.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "main.py", "--server.port", str(port)],
