@@ -7,8 +7,8 @@ from datetime import datetime
 import streamlit as st
 
 from pages import context, rerun, sharing
+from pages.views import about, exporting, transcript
 from pages.views import document as document_view
-from pages.views import exporting, transcript
 from services import exports
 from services.audio.transcript import Transcript
 from services.jobs.models import Event
@@ -107,6 +107,7 @@ elif job.state.fell_short:
     )
 for note in result.notes:
     st.warning(note, icon=":material/warning:")
+about.show(runtime, job)
 if isinstance(result, Transcript):
     transcript.show(job, result, runtime.may_correct(job))
 else:

@@ -126,6 +126,9 @@ class Settings(BaseSettings, PeopleSettings):
     embedding_model: str | None = None
     """sentence-transformers model of the library, by name or path; the packaged one when unset."""
 
+    rerank_model: str | None = None
+    """Cross-encoder of sentence-transformers, by name or path, that orders the best hits anew."""
+
     llm_url: str | None = None
     """Base URL of an OpenAI-compatible language model, as of Ollama or vLLM; none when unset."""
 
@@ -137,6 +140,9 @@ class Settings(BaseSettings, PeopleSettings):
 
     llm_timeout: float = Field(120.0, gt=0)
     """Seconds that the language model has for an answer."""
+
+    llm_shares_gpu: bool = False
+    """Whether the language model computes on the GPU that transcribes: the two take turns then."""
 
     llm_price: float = Field(0.0, ge=0)
     """Price of a million tokens, of which the cost in the log is counted."""
@@ -221,7 +227,7 @@ class Settings(BaseSettings, PeopleSettings):
         # ours may depend on it.
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("nemo_model", "whisper_model", "embedding_model", mode="after")
+    @field_validator("nemo_model", "whisper_model", "embedding_model", "rerank_model", mode="after")
     @classmethod
     def _absolute_model(cls, model: str | None) -> str | None:
         # A name on the hub is not a path, unless something lies there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,7 @@ from services.jobs.indexing import Indexer
 from services.jobs.lane import Lane
 from services.jobs.models import Options
 from services.jobs.pulse import Pulse
+from services.library.restoring import carry_out
 from services.people.models import Scope
 from services.watch.root import RootStatus
 from services.watch.watcher import Watcher
@@ -114,14 +116,17 @@ class Runtime(Front):
         )
         self._notifier = Notifier(settings, self._store)
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
-        self._lanes = [self._lane("audio", AudioWorker(settings, self._host))] + [
+        self._lanes = [self._lane("audio", AudioWorker(settings, self._host, self._turns))] + [
             self._lane(f"documents-{number}", DocumentWorker(settings, self._passwords))
             for number in range(1, settings.document_workers + 1)
         ]
         self._indexer = None
         if self._library is not None:
-            more = (self._llm.enrich,) if self._llm is not None else ()
-            self._indexer = Indexer(self._entries, self._results, self._library, *more)
+            requested = partial(carry_out, settings.library_dir, self.restore_library)
+            enrich = self._llm.enrich if self._llm is not None else None
+            self._indexer = Indexer(
+                self._entries, self._results, self._library, enrich, first=requested
+            )
         self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
 
@@ -129,6 +134,7 @@ class Runtime(Front):
         """Put back what runs, stop every thread and process, and free the data directory."""
         self._watcher.stop()
         self._pulse.stop()
+        self._turns.close()
         for lane in self._lanes:
             lane.ask_to_stop()
         for lane in self._lanes:

@@ -11,10 +11,13 @@ from services.config import Settings
 from services.errors import LibraryError, NotAllowed
 from services.jobs.entries import Entry, IndexEntries, Labels
 from services.jobs.models import Job, JobFilter, State
+from services.jobs.results import Result
+from services.jobs.turns import Turns, User
 from services.library.check import Check, check
 from services.library.library import Library
 from services.library.llm import LanguageModel
 from services.library.models import EVERYTHING, Filters, Found, Hit
+from services.library.restoring import RestoreRequest
 from services.people.models import Scope
 from services.view import View
 
@@ -37,13 +40,20 @@ class Shelves(View):
                 settings.embedding_model,
                 settings.device,
                 self.writes_library,
+                settings.rerank_model,
                 commit_chunks=settings.commit_chunks,
             )
+        self._turns = Turns(settings.llm_shares_gpu)
         self._llm = None
         if settings.llm_url and self._library:
             key = settings.llm_key.get_secret_value() if settings.llm_key else None
             self._llm = LanguageModel(
-                settings.llm_url, settings.llm_model, key, settings.llm_timeout, settings.llm_price
+                settings.llm_url,
+                settings.llm_model,
+                key,
+                settings.llm_timeout,
+                settings.llm_price,
+                turn=lambda person: self._turns.take(User.PERSON if person else User.TEXT),
             )
         model = self._library.model if self._library else ""
         self._entries = IndexEntries(settings.store_url, f"{model} {FORMAT}")
@@ -191,6 +201,11 @@ class Shelves(View):
             self._wake_indexer()
         return found
 
+    def ask_to_restore(self, source: Path) -> RestoreRequest:
+        """Ask the server to put a backup of the library back, within a few seconds."""
+        self.require(Scope.ADMIN)
+        return RestoreRequest(self.settings.library_dir, source)
+
     def restore_library(self, source: Path) -> None:
         """Put a backup of the library back; what it lacks, or has too much, is then put right.
 
@@ -200,6 +215,11 @@ class Shelves(View):
         self.require(Scope.ADMIN)
         self.library.restore(source)
         self.check_library(repair=True)
+
+    def _corrected(self, job: Job) -> Result:
+        """Return a result as it is exported: as people corrected it, with what it is about."""
+        result, entry = super()._corrected(job), self._entries.of([job.id]).get(job.id)
+        return replace(result, about=entry.about) if entry else result
 
     # --- names and tags -------------------------------------------------------------------
 

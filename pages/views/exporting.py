@@ -24,6 +24,7 @@ _LABELS = {
 
 _OPTIONS = {
     "times": ("Times", {"txt", "md", "docx"}),
+    "summary": ("Summary", {"md", "docx"}),
     "speakers": ("Speakers", {"txt", "md", "docx", "srt", "vtt", "csv"}),
     "paragraphs": ("Paragraphs instead of single lines", {"txt", "md", "docx"}),
 }

@@ -31,6 +31,8 @@ class Style:
     """The time at which a paragraph or line begins."""
     speakers: bool = True
     """Who speaks, where that is known."""
+    summary: bool = True
+    """What it is about, before the text, where the library knows."""
     paragraphs: bool = True
     """Segments joined to paragraphs; otherwise each has a line of its own."""
 
@@ -58,6 +60,8 @@ def to_txt(transcript: Transcript, title: str, style: Style) -> str:
 def to_markdown(transcript: Transcript, title: str, style: Style) -> str:
     """Return the text under its title. https://spec.commonmark.org/"""
     lines = [f"# {_markdown(plain(title))}", "", f"*{_markdown(_origin(transcript))}*", ""]
+    for heading, text in _about(transcript, style):
+        lines += [f"**{heading}:** {_markdown(text)}", ""]
     for p in paragraphs(transcript, style):
         time = clock(p.start) if style.times else ""
         lead = " · ".join(part for part in (time, _markdown(p.speaker or "")) if part)
@@ -67,7 +71,8 @@ def to_markdown(transcript: Transcript, title: str, style: Style) -> str:
 
 def to_docx(transcript: Transcript, title: str, style: Style) -> bytes:
     """Return a document for word processors."""
-    body = [
+    body = [(f"{heading}:", "", text) for heading, text in _about(transcript, style)]
+    body += [
         (clock(p.start) if style.times else "", p.speaker or "", p.text)
         for p in paragraphs(transcript, style)
     ]
@@ -153,6 +158,11 @@ def _paragraph(segments: list[Segment], style: Style) -> Paragraph:
     speaker = plain(segments[0].speaker or "") if style.speakers else ""
     text = joined(plain(segment.text) for segment in segments)
     return Paragraph(segments[0].start, speaker or None, text)
+
+
+def _about(transcript: Transcript, style: Style) -> list[tuple[str, str]]:
+    about = transcript.about if style.summary else None
+    return [(heading, plain(text)) for heading, text in about.lines()] if about else []
 
 
 def _origin(transcript: Transcript) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.about import About
+
 
 @dataclass(frozen=True)
 class Word:
@@ -40,6 +42,8 @@ class Transcript:
     words: list[Word] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kind: str = "transcript"
+    about: About | None = None
+    """What the library found out; only exports have it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the transcript as its JSON holds it."""
@@ -48,7 +52,8 @@ class Transcript:
         values["segments"] = [dict(vars(segment)) for segment in self.segments]
         values["words"] = [dict(vars(word)) for word in self.words]
         values["notes"] = list(self.notes)
-        return values
+        del values["about"]
+        return values | ({"about": self.about.as_dict()} if self.about else {})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Transcript:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from services.cli.terminal import Terminal
 from services.config import Settings
+from services.errors import LibraryError
+
+LOOK_SECONDS = 0.5
+"""Pause between two looks for the server's answer."""
 
 app = typer.Typer(help="Check, export, back up and restore the library.", rich_markup_mode=None)
 
@@ -71,29 +76,24 @@ def check(
 @app.command()
 def export(target: Target, verbose: Verbose = False) -> None:
     """Write every passage to a .parquet file, with its vector, or to a .jsonl file."""
-    from services.cli.main import Exit, carry_out
-
-    def act(settings: Settings, terminal: Terminal) -> Exit:
-        from services.cli.session import Session
-
-        with Session(settings, work=False) as session:
-            count = session.front.library.export(target.absolute())
-        terminal.say(f"{count} passages in {target}.")
-        return Exit.DONE
-
-    carry_out(act, verbose)
+    _write("export", target, verbose)
 
 
 @app.command()
 def backup(target: Target, verbose: Verbose = False) -> None:
     """Write all of the library to a file, also while the server runs."""
+    _write("backup", target, verbose)
+
+
+def _write(method: str, target: Path, verbose: bool) -> None:
+    """Have a method of the library write `target`, and say how many passages it wrote."""
     from services.cli.main import Exit, carry_out
 
     def act(settings: Settings, terminal: Terminal) -> Exit:
         from services.cli.session import Session
 
         with Session(settings, work=False) as session:
-            count = session.front.library.backup(target.absolute())
+            count = getattr(session.front.library, method)(target.absolute())
         terminal.say(f"{count} passages in {target}.")
         return Exit.DONE
 
@@ -105,17 +105,37 @@ def restore(
     source: Annotated[Path, typer.Argument(help="A file of “library backup”.", exists=True)],
     verbose: Verbose = False,
 ) -> None:
-    """Put a backup back in place of all that is there; the server must not run."""
-    from services.cli.main import Exit, UsageError, carry_out
+    """Put a backup back in place of all that is there; where a server runs, it does that."""
+    from services.cli.main import Exit, carry_out
 
     def act(settings: Settings, terminal: Terminal) -> Exit:
         from services.cli.session import Session
 
         with Session(settings, work=True) as session:
-            if not session.works:
-                raise UsageError("The server runs and changes the library. Stop it first.")
-            session.front.restore_library(source.absolute())
+            if session.works:
+                session.front.restore_library(source.absolute())
+            else:
+                terminal.say("The server does it when it has read the file at hand.")
+                _by_the_server(session.front, source)
         terminal.say(f"The library is that of {source}.")
         return Exit.DONE
 
     carry_out(act, verbose)
+
+
+def _by_the_server(front: Any, source: Path) -> None:
+    from services.runtime import is_served
+
+    request = front.ask_to_restore(source)
+    try:
+        while True:
+            served = is_served(front.settings)
+            if request.is_done():
+                return
+            if not served:
+                raise LibraryError(
+                    "The server ended before the backup was restored. Run this command again."
+                )
+            time.sleep(LOOK_SECONDS)
+    finally:
+        request.withdraw()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from services.about import About
+
 NEEDS_PASSWORD = "encryption with a password"
 """The finding in a document that opens only with one."""
 
@@ -75,11 +77,15 @@ class Document:
     fields: dict[str, str] = field(default_factory=dict)
     """The values of form fields, by name."""
     kind: str = "document"
+    about: About | None = None
+    """What the library found out; only exports have it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document as its JSON holds it; what a page has none of is left out."""
         outline = [vars(entry) for entry in self.outline]
-        return {**vars(self), "outline": outline, "pages": [page_dict(p) for p in self.pages]}
+        values = {**vars(self), "outline": outline, "pages": [page_dict(p) for p in self.pages]}
+        del values["about"]
+        return values | ({"about": self.about.as_dict()} if self.about else {})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Document:

@@ -31,6 +31,9 @@ def to_markdown(document: Document, title: str) -> str:
     """
     lines = [f"# {document.metadata.get('title') or title}", ""]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in document.metadata.items()]
+    if document.about:
+        for heading, text in document.about.lines():
+            lines += ["", f"**{heading}:** {' '.join(text.split())}"]
     named = {(entry.page, _plain(entry.title)): entry.level for entry in document.outline}
     sizes = _heading_sizes(document)
     for page in document.pages:

@@ -23,6 +23,7 @@ from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind
 from services.jobs.recording import Heard, Recording
 from services.jobs.stretches import Stretches
+from services.jobs.turns import Turns, User
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,10 @@ class AudioWorker:
 
     kind = Kind.AUDIO
 
-    def __init__(self, settings: Settings, host: EngineHost) -> None:
+    def __init__(self, settings: Settings, host: EngineHost, turns: Turns | None = None) -> None:
         self._settings = settings
         self._host = host
+        self._turns = turns or Turns(shared=False)
 
     def run(self, job: Job, claims: Claims) -> None:
         """Transcribe `job`, and with it other queued jobs that carry the same options."""
@@ -54,7 +56,7 @@ class AudioWorker:
         options = job.options
         engine = self._host.get(options.engine, options.model, options.nemo_input)
         hints = Hints(options.language, options.translate_to, options.hotwords)
-        _Run(engine, hints, claims, self._settings, job).run()
+        _Run(engine, hints, claims, self._settings, job, self._turns).run()
 
     def idle(self) -> None:
         """Free the model when a person asked for it, or when it has had nothing to do for long."""
@@ -69,9 +71,16 @@ class _Run:
     """One pass over jobs with the same options, until none is left or it is another's turn."""
 
     def __init__(
-        self, engine: Engine, hints: Hints, claims: Claims, settings: Settings, first: Job
+        self,
+        engine: Engine,
+        hints: Hints,
+        claims: Claims,
+        settings: Settings,
+        first: Job,
+        turns: Turns,
     ) -> None:
         self._engine = engine
+        self._turns = turns
         self._hints = hints
         self._claims = claims
         self._settings = settings
@@ -179,7 +188,8 @@ class _Run:
                 # A core that decodes is no help to the model: its threads wait for each other.
                 self._engine.cores = max(1, _CORES - 1) if self._ahead.busy else 0
                 clips = [piece.clip.samples for piece in batch]
-                return self._engine.transcribe(clips, self._hints)
+                with self._turns.take(User.SPEECH):
+                    return self._engine.transcribe(clips, self._hints)
             except OSError:
                 self._engine.trim()
                 raise

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import sessionmaker
 
+from services.about import About
 from services.jobs.models import Job, State
 from services.jobs.reading import within
 from services.jobs.schema import IndexRow, JobRow, LabelRow, to_job
@@ -37,6 +38,14 @@ class Entry:
     keywords: list[str]
     actions: list[str]
     enriched_by: str | None
+
+    @property
+    def about(self) -> About | None:
+        """What the result is about; None until it is indexed, or where nothing is known."""
+        if self.state is not State.DONE:
+            return None
+        made_by, texts = self.enriched_by or "", (tuple(self.keywords), tuple(self.actions))
+        return About(self.title, self.summary or "", *texts, made_by) or None
 
 
 @dataclass(frozen=True)

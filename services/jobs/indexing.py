@@ -38,8 +38,9 @@ class Indexer:
 
     Args:
         interval: Seconds between looks at the store; `wake` makes it look at once.
-        enrich: Returns what a text is about, given what was found out offline; it may wait for
-            a language model, and several run at once.
+        enrich: Returns what a text is about, given what was found out offline, which is kept
+            when not given; it may wait for a language model, and several run at once.
+        first: Called at each round, before anything else.
     """
 
     def __init__(
@@ -47,15 +48,17 @@ class Indexer:
         entries: IndexEntries,
         results: Results,
         library: Library,
-        enrich: Enrich = lambda text, offline: offline,
+        enrich: Enrich | None = None,
         interval: float = IDLE_SECONDS,
+        first: Callable[[], object] = lambda: None,
     ) -> None:
-        self._enrich = enrich
+        self._enrich = enrich or (lambda text, offline: offline)
         self._writing = ThreadPoolExecutor(WRITING, "enrich")
         self._entries = entries
         self._results = results
         self._library = library
         self._interval = interval
+        self._first = first
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
@@ -91,6 +94,7 @@ class Indexer:
 
     def _step(self) -> bool:
         """Do one thing; return False when there was nothing to do."""
+        self._first()
         if gone := self._entries.unwanted():
             self._library.delete(gone).result()
             self._entries.forget(gone)

@@ -44,6 +44,11 @@ def chunk(result: Result, count: Count) -> list[Chunk]:
     return [made for stretch in stretches for made in _pack(stretch)]
 
 
+def in_context(text: str, headings: str) -> str:
+    """Return a passage with what stands above it, which tells what it is about."""
+    return f"{headings}\n{text}" if headings else text
+
+
 def _turns(result: Result, count: Count) -> Iterator[_Stretch]:
     segments = [segment for segment in result["segments"] if segment["text"].strip()]
     sizes = count([segment["text"] for segment in segments])

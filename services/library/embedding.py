@@ -44,6 +44,8 @@ class EmbeddingModel:
                 f"The embedding model “{name}” cannot be loaded ({error}). Set embedding_model "
                 "to a model that this machine has or can fetch; until then search compares words."
             ) from error
+        if not callable(self._model.tokenizer):  # that of a static model: it may cut long texts
+            self._model.tokenizer.no_truncation()
         self.dimension = int(self._model.get_embedding_dimension() or 0)
 
     def embed(self, texts: list[str], query: bool = False) -> Any:
@@ -61,7 +63,11 @@ class EmbeddingModel:
         """Return the number of the model's tokens in each text."""
         if not texts:
             return []
-        tokens = self._model.tokenizer(texts, add_special_tokens=False, verbose=False)
+        tokenizer = self._model.tokenizer
+        if not callable(tokenizer):
+            found = tokenizer.encode_batch(texts, add_special_tokens=False)
+            return [len(tokens) for tokens in found]
+        tokens = tokenizer(texts, add_special_tokens=False, verbose=False)
         return [len(ids) for ids in tokens["input_ids"]]
 
 

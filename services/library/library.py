@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from services.library.table import Table
 from services.library.writer import Writer
 
 log = logging.getLogger(__name__)
+
+RERANK_SECONDS = 2.0
+"""How long a search waits for its hits to be reranked; they stay in their order after that."""
 
 SEEN_AFTER = 1.0
 """Seconds after which one that does not write sees what another process wrote."""
@@ -43,6 +47,7 @@ class Library:
         model: The embedding model, by name or path; the packaged one when not given.
         device: Where it runs: `cpu`, `cuda` or `auto`.
         writes: Whether this is the one process that may change the library.
+        reranker: A cross-encoder that orders the best hits anew; none when not given.
         writing: More arguments of its `Writer`.
 
     Raises:
@@ -55,10 +60,12 @@ class Library:
         model: str | None = None,
         device: str = "auto",
         writes: bool = True,
+        reranker: str | None = None,
         **writing: Any,
     ) -> None:
         self.directory = directory
         self.model = model or PACKAGED
+        self._reranker = reranker
         self.problem: str | None = None
         """Why meanings cannot be compared; None while nothing speaks against it."""
         self.ready = threading.Event()
@@ -145,6 +152,8 @@ class Library:
     def warm(self) -> None:
         """Load the embedding model, so that the first search finds it ready."""
         self.process.embed(self.model, []).add_done_callback(self._note)
+        if self._reranker:
+            self.process.rerank(self._reranker, "", [])
 
     def search(
         self,
@@ -163,7 +172,10 @@ class Library:
             patience: Seconds to wait for the embedding model; after that only words are compared.
         """
         vector = self._embedded(typed, patience) if typed.strip() and self.table.exists else None
-        return search.search(self.table, typed, vector, self.model, filters, limit, offset)
+        rerank = partial(self._reranked, self._reranker) if self._reranker else None
+        return search.search(
+            self.table, typed, vector, self.model, filters, limit, offset, rerank=rerank
+        )
 
     def similar(self, key: str, filters: Filters = EVERYTHING, limit: int = 5) -> list[Hit]:
         """Return the passages of other sources whose meaning is nearest to that of one."""
@@ -179,6 +191,17 @@ class Library:
             log.info("no embedding within %.1f s: comparing words only", patience)
         except (LibraryError, WorkerDied) as error:
             log.warning("comparing words only: %s", error)
+        return None
+
+    def _reranked(self, model: str, question: str, texts: list[str]) -> list[float] | None:
+        """Return the reranking model's scores; None where it fails or takes too long."""
+        try:
+            answer = self.process.rerank(model, question, texts).result(timeout=RERANK_SECONDS)
+            return list(answer["scores"])
+        except FutureTimeout:
+            log.info("not reranked within %.1f s", RERANK_SECONDS)
+        except (LibraryError, WorkerDied) as error:
+            log.warning("not reranked: %s", error)
         return None
 
     def _note(self, answer: Future[Any]) -> None:

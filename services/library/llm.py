@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,7 @@ _ANSWER = (
 )
 
 Message = dict[str, str]
+Turn = Callable[[bool], AbstractContextManager[object]]
 
 
 class LanguageModel:
@@ -47,6 +49,8 @@ class LanguageModel:
         url: Base URL, ending in /v1 as a rule.
         price: Of a million tokens.
         pause: Seconds before the first retry; it doubles.
+        turn: Holds what the model computes on while it is asked; the argument says whether a
+            person waits for the answer.
     """
 
     def __init__(
@@ -57,10 +61,12 @@ class LanguageModel:
         timeout: float = 120.0,
         price: float = 0.0,
         pause: float = 1.0,
+        turn: Turn = lambda person: nullcontext(),
     ) -> None:
         self.name = model
         self._price = price
         self._pause = pause
+        self._turn = turn
         self._lock = threading.Lock()
         self.tokens = 0
         """Tokens read and written so far, as the server counted them."""
@@ -111,7 +117,10 @@ class LanguageModel:
         asked = _message("user", f"{passages}\n\nQuestion: {question}")
         request = {**self._request([_message("system", _ANSWER), asked]), "stream": True}
         try:
-            with self._client.stream("POST", "chat/completions", json=request) as response:
+            with (
+                self._turn(True),
+                self._client.stream("POST", "chat/completions", json=request) as response,
+            ):
                 if response.is_error:
                     response.read()
                 response.raise_for_status()
@@ -129,7 +138,8 @@ class LanguageModel:
 
     def _chat(self, messages: list[Message]) -> str:
         def ask() -> str:
-            response = self._client.post("chat/completions", json=self._request(messages))
+            with self._turn(False):
+                response = self._client.post("chat/completions", json=self._request(messages))
             response.raise_for_status()
             event = response.json()
             self._count(event)

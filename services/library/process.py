@@ -58,6 +58,10 @@ class EmbeddingProcess:
         """Ask for the vectors of questions: {"dimension", "vectors"}. No texts only load it."""
         return self._ask("embed", model=model, texts=texts)
 
+    def rerank(self, model: str, question: str, texts: list[str]) -> Future[Answer]:
+        """Ask how well each text answers a question: {"scores"}. No texts only load the model."""
+        return self._ask("rerank", model=model, question=question, texts=texts)
+
     def prepare(self, model: str, result: Answer) -> Future[Answer]:
         """Ask for the passages of a result with their vectors: {"chunks", "dimension", …}."""
         return self._ask("prepare", model=model, result=result)

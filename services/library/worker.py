@@ -22,9 +22,10 @@ import psutil
 
 from services.errors import LibraryError
 from services.library import enrich
-from services.library.chunks import chunk
+from services.library.chunks import chunk, in_context
 from services.library.embedding import EmbeddingModel
 from services.library.enrich import Enrichment
+from services.library.reranking import RerankModel
 
 BATCH = 16
 """Passages embedded at once: on two cores about half a second, which is what a search waits."""
@@ -39,6 +40,7 @@ class Worker:
         self._device = device
         self._answers = answers
         self._models: dict[str, EmbeddingModel] = {}
+        self._rerankers: dict[str, RerankModel] = {}
         self.urgent: queue.Queue[Request] = queue.Queue()
         self.patient: queue.Queue[Request] = queue.Queue()
         self.arrived = threading.Semaphore(0)
@@ -94,10 +96,16 @@ class Worker:
         vectors = model.embed(request["texts"], query=True) if request["texts"] else b""
         return {"dimension": model.dimension, "vectors": _packed(vectors)}
 
+    def _rerank(self, request: Request) -> Request:
+        name = request["model"]
+        if name not in self._rerankers:
+            self._rerankers[name] = RerankModel(name, self._device)
+        return {"scores": self._rerankers[name].scores(request["question"], request["texts"])}
+
     def _prepare(self, request: Request) -> Request:
         model = self._model(request["model"])
         chunks = chunk(request["result"], model.count)
-        texts = [_with_headings(one.text, one.headings) for one in chunks]
+        texts = [in_context(one.text, " › ".join(one.headings)) for one in chunks]
         # Texts of like length side by side: the padding of a batch is work for nothing.
         order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
         vectors: list[Any] = [None] * len(texts)
@@ -124,11 +132,6 @@ class Worker:
             summary=enrich.summary(ranked, model.embed(ranked) if ranked else None),
             keywords=enrich.keywords(passages),
         )
-
-
-def _with_headings(text: str, headings: tuple[str, ...]) -> str:
-    """Return a passage with what stands above it, which tells what it is about."""
-    return f"{' › '.join(headings)}\n{text}" if headings else text
 
 
 def _packed(vectors: Any) -> str:

@@ -16,12 +16,13 @@ from services.cli.main import main
 from services.config import Settings
 from services.errors import LibraryError, WorkerDied
 from services.jobs.models import State
+from services.library import library
 from services.library.embedding import PACKAGED
 from services.library.library import Library
 from services.library.models import Source
 from services.library.process import EmbeddingProcess, vectors
 from services.runtime import Runtime
-from tests import media
+from tests import media, text_models
 
 PAUSE = np.zeros(16_000, np.float32)
 
@@ -127,9 +128,13 @@ def test_the_command_line_checks_repairs_and_exports(runtime, tmp_path, monkeypa
     lines = (tmp_path / "all.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == runtime.library.table.count()
     assert main(["library", "backup", str(tmp_path / "all.arrow")]) == 0
-    assert main(["library", "restore", str(tmp_path / "all.arrow")]) == 2, "the server runs"
-    runtime.restore_library(tmp_path / "all.arrow")
-    assert runtime.search("conference")
+    runtime.library.delete([call.id]).result()
+    assert main(["library", "restore", str(tmp_path / "all.arrow")]) == 0, "by the server"
+    assert runtime.search("conference") and main(["library", "check"]) == 0
+    (tmp_path / "none.arrow").write_bytes(b"no backup")
+    assert main(["library", "restore", str(tmp_path / "none.arrow")]) != 0
+    assert "is no backup" in capsys.readouterr().err and runtime.search("conference")
+    assert not list(runtime.settings.library_dir.glob("restore-*"))
 
 
 def test_a_process_that_embeds_texts_has_no_torch_of_its_own():
@@ -186,6 +191,58 @@ def test_a_model_that_is_not_there_leaves_the_search_for_words(tmp_path, monkeyp
     found = library.search("book")
     assert not found.semantic and found.hits[0].text == "A book."
     library.close()
+
+
+@pytest.fixture(scope="module")
+def changed(runtime, tmp_path_factory):
+    """The same library, from now on with another embedding model and a reranking model."""
+    directory = tmp_path_factory.mktemp("models")
+    models = {
+        "embedding_model": str(text_models.static_model(directory / "static")),
+        "rerank_model": str(text_models.word_detector(directory / "reranker", "hand")),
+    }
+    runtime.stop()
+    with Runtime(runtime.settings.model_copy(update=models)) as made:
+        yield made
+    runtime.start()
+
+
+def test_another_model_takes_over_while_search_goes_on(changed):
+    def rows() -> list[dict]:
+        return changed.library.table.query().limit(100).to_arrow().to_pylist()
+
+    kept = {row["key"] for row in rows()}
+    assert {row["model"] for row in rows()} == {PACKAGED}
+    searches = 0
+    while not indexed(changed, 2) or {row["model"] for row in rows()} == {PACKAGED}:
+        found = changed.search_page("conference leader", patience=0.0)
+        assert found.groups[0].best.start is not None, "words are found all the time"
+        searches += 1
+        assert searches < 1000, changed.entries([job.id for job, _, _ in changed.shelf()])
+        time.sleep(0.05)
+    assert searches > 1
+    until(lambda: {row["model"] for row in rows()} == {changed.library.model})
+    assert {row["key"] for row in rows()} == kept, "each passage once"
+    assert len(rows()[0][f"vector_{text_models.STATIC_DIMENSION}"]) == text_models.STATIC_DIMENSION
+    hits = changed.search("money for the season")
+    assert any(hit.page == 2 and hit.similarity is not None for hit in hits), "by the new model"
+    assert changed.check_library().broken == ()
+
+
+def test_the_best_hits_are_reranked_or_stay_as_they_are(changed, monkeypatch, caplog):
+    def pages() -> list[int]:
+        return [hit.page for hit in changed.search("how much money for a book", kind="document")]
+
+    until(lambda: pages() == [1, 2])  # the page that says "hand"; the model is loaded meanwhile
+    scores = [hit.score for hit in changed.search("how much money", kind="document")]
+    assert scores == sorted(scores, reverse=True)
+    with monkeypatch.context() as slow:
+        slow.setattr(library, "RERANK_SECONDS", 0.0)
+        assert pages() == [2, 1], "it took too long"
+    assert pages() == [1, 2]
+    monkeypatch.setattr(changed.library, "_reranker", "no/such-model")
+    assert pages() == [2, 1]
+    assert "The reranking model “no/such-model” cannot be loaded" in caplog.text
 
 
 def _one_chunk():

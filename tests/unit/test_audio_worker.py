@@ -20,6 +20,7 @@ from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results
 from services.jobs.store import JobStore
 from services.jobs.stretches import NAME
+from services.jobs.turns import Turns, User
 from tests import media
 
 
@@ -223,6 +224,33 @@ def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):
     later = store.add_batch("ana", path.parent, replace(first.options, engine="nemo"), [other])
     worker.run(first, claims)
     assert store.jobs(later.id)[0].state is State.QUEUED
+
+
+def test_a_question_is_answered_between_two_calls_of_the_model(desk, settings):
+    store, batch, claims, _worker, host = desk
+    turns, begun = Turns(shared=True), []
+
+    class Busy(Fake):
+        def transcribe(self, batch, hints):
+            begun.append("call")
+            if len(begun) == 1:  # somebody asks while the model computes
+                asking.start()
+                while not turns._waiting[User.PERSON]:
+                    time.sleep(0.001)
+            return super().transcribe(batch, hints)
+
+    def ask() -> None:
+        with turns.take(User.PERSON):
+            begun.append("question")
+
+    asking = threading.Thread(target=ask)
+    host.engine = Busy()
+    host.engine.batch_seconds = 1.0  # a call for each clip
+    worker = AudioWorker(settings, host, turns)
+    worker.run(claims.take(Kind.AUDIO), claims)
+    asking.join()
+    assert begun[:3] == ["call", "question", "call"] and len(begun) > 4
+    assert [job.state for job in store.jobs(batch.id)].count(State.DONE) == 5
 
 
 class Waiting(Fake):

@@ -124,7 +124,7 @@ def test_a_second_writer_is_kept_out(shelf):
 
 def test_one_bad_commit_is_told_and_does_not_stop_the_writer(shelf):
     bad = shelf.writer.put(source(), [Chunk("a"), Chunk("b")], np.zeros((1, DIMENSION)), MODEL)
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="expected length 2"):
         bad.result()
     assert shelf.put(source(), "text").result() == 1
 
@@ -262,6 +262,22 @@ def test_another_model_is_not_compared_but_words_are(shelf):
     assert search(shelf.table, "unknown", wide[0], MODEL).hits[0].text == "page"
     shelf.writer.put(source("s1"), [Chunk("book")], wide, MODEL).result()
     assert search(shelf.table, "unknown", wide[0], MODEL).total == 2
+
+
+def test_a_model_of_another_dimension_takes_over_source_by_source(shelf):
+    shelf.put(source("s1"), "the old book").result()
+    shelf.put(source("s2"), "the red book").result()
+    wide = np.ones((1, 2 * DIMENSION), "f4") / 4
+    for one, text in (("s1", "the old book"), ("s3", "a new book")):
+        shelf.writer.put(source(one), [Chunk(text, page=1)], wide, "wide").result()
+    assert len(shelf.find("book").hits) == 3, "words are found all the time"
+    found = search(shelf.opened(), "xyzzy", wide[0], "wide")
+    assert {group.source for group in found.groups} == {"s1", "s3"}
+    assert [hit.source for hit in shelf.find("xyzzy", of=vector(1)).hits] == ["s2"]
+    shelf.writer.compact(keep_seconds=0).result()
+    backup = list(shelf.table.snapshot().search().to_batches(10))
+    shelf.writer.restore(backup).result()
+    assert shelf.table.chunks_per_source() == {"s1": 1, "s2": 1, "s3": 1}
 
 
 def test_nothing_is_found_in_a_library_that_was_never_written(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -124,6 +125,24 @@ def test_an_answer_is_streamed_from_numbered_passages(server, model):
 def test_without_passages_nothing_is_asked(server, model):
     assert list(model.answer("What?", [])) == ["Nothing in the library speaks of this."]
     assert server.requests == []
+
+
+def test_the_gpu_is_held_while_the_model_is_asked_and_not_between_tries(server):
+    held: list[bool] = []
+
+    @contextmanager
+    def turn(person: bool):
+        held.append(person)
+        before = len(server.requests)
+        yield
+        assert len(server.requests) == before + 1, "one request in a turn"
+
+    model = LanguageModel(server.url, "small", pause=0.0, turn=turn)
+    server.replies = [503, json.dumps(ABOUT), "They| copied."]
+    model.enrich("text", OFFLINE)
+    assert held == [False, False] and "".join(model.answer("What?", [hit("text")]))
+    assert held == [False, False, True], "a person waits for an answer"
+    model.close()
 
 
 def test_a_server_that_fails_or_is_gone_is_named(server, model):
