@@ -46,7 +46,9 @@ def aligned_tables(lines: Sequence[Line | None], drawn: Sequence[Box]) -> list[T
         lines: In the order of reading, None where a paragraph ends.
         drawn: What is drawn on the page; level rules are looked for among it.
     """
-    found = []
+    found: list[Table] = []
+    if sum(line is not None and len(pieces_of(line)) > 1 for line in lines) < 2:
+        return found  # nearly every page
     for rows in _blocks(lines):
         while len(rows) >= 3:
             columns = _columns(rows)

@@ -34,10 +34,11 @@ class Word(NamedTuple):
 class Line:
     """Words on one line, in the order in which they are read, with the box around them."""
 
-    __slots__ = ("bottom", "left", "right", "size", "top", "words")
+    __slots__ = ("bottom", "left", "parts", "right", "size", "top", "words")
 
     def __init__(self, words: list[Word]) -> None:
         self.words = words
+        self.parts: list[Line] | None = None
         _, lefts, tops, rights, bottoms, sizes = zip(*words, strict=True)
         self.left: float = min(lefts)
         self.top: float = min(tops)
@@ -95,6 +96,12 @@ def paragraphs(lines: list[Line]) -> list[Line | None]:
 
 def pieces_of(line: Line) -> list[Line]:
     """Return the parts of a line that wide gaps keep apart: the cells of a row, or columns."""
+    if line.parts is None:
+        line.parts = _pieces(line)
+    return line.parts
+
+
+def _pieces(line: Line) -> list[Line]:
     parts = []
     begun = 0
     words = line.words

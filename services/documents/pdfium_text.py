@@ -19,6 +19,8 @@ _LINE = re.compile(r"[^\r\n]+")
 _WORD = re.compile(r"[^\s\x00]+")
 _MOST_OBJECTS = 50_000
 _MOST_RULES = 1_000
+_THICK = 3.0
+"""Points that a line is thick at most."""
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,9 @@ def _content(page: Any, shown: _Shown) -> Content:
                 x0, y0, x1, y1 = (edge.value for edge in edges)
                 drawn.append(shown(x0, y0, x1, y1))
                 if x1 - x0 > 15:  # a level line, or a box
-                    levels.update((round(y0), round(y1)))
+                    levels.update(_edges(y0, y1))
                 if y1 - y0 > 5:  # an upright line, or a box
-                    uprights.update((round(x0), round(x1)))
+                    uprights.update(_edges(x0, x1))
         elif kind in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
             images += kind == raw.FPDF_PAGEOBJ_IMAGE
             if raw.FPDFPageObj_GetBounds(item, *references):
@@ -229,3 +231,10 @@ def _content(page: Any, shown: _Shown) -> Content:
     share = min(1.0, covered / max(width * height, 1.0))
     ruled = len(levels) >= 3 and len(uprights) >= 3  # two rows and two columns
     return Content(texts, paths, images, share, ruled, drawn[:_MOST_RULES])
+
+
+def _edges(low: float, high: float) -> tuple[int, ...]:
+    """Return where the edges of a shape are; of a line, which may be a thin box, its middle."""
+    if high - low <= _THICK:
+        return (round((low + high) / 2),)
+    return round(low), round(high)

@@ -98,7 +98,7 @@ def tables(request: Event) -> Iterator[Event]:
     """Answer the tables on each of the pages `numbers`."""
     from services.documents.tables import tables as find_tables
 
-    pdf = _open(request)
+    pdf = _open(request, look=True)
     for number, found in find_tables(pdf.content, request.get("password"), request["numbers"]):
         yield {"event": "tables", "number": number, "tables": found}
 
