@@ -13,6 +13,7 @@ from pages import components, context
 from services.documents.document import Document, Page
 from services.documents.find import Hit, find, spans
 from services.documents.flow import line_breaks
+from services.documents.parts import by_ranges, chapters
 from services.documents.ranges import parse_pages
 from services.errors import ScriptoriumError
 from services.jobs.models import Job
@@ -189,6 +190,9 @@ def _text(page: Page, query: str) -> None:
         shown = [_marked(line, query) for line in lines]
         for at in [*range(page.header), *range(len(lines) - page.footer, len(lines))]:
             shown[at] = f'<span class="furniture">{shown[at]}</span>'
+        for caption in page.captions:
+            for at in range(caption.line, caption.line + caption.lines):
+                shown[at] = f'<span class="caption">{shown[at]}</span>'
         breaks = line_breaks(page)
         text = "".join(line + end for line, end in zip(shown, breaks, strict=True))
         st.html(f'<div class="page-text" dir="auto">{text}</div>')
@@ -232,20 +236,34 @@ def _about(document: Document) -> None:
 
 
 def _parts(job: Job, document: Document) -> None:
-    """Let the person take pages of the document, or the scans with their text, as a PDF."""
-    scans = any(page.source == "ocr" for page in document.pages)
-    if len(document.pages) < 2 and not scans:
+    """Let the person take the scans with their text, pages or chapters of the document, as PDFs."""
+    count = len(document.pages)
+    links = {}
+    if any(page.source == "ocr" for page in document.pages):
+        links["Searchable PDF"] = f"/files/{job.id}/document.pdf"
+    if parts := chapters(document.outline, count):
+        links[f"{context.plural(len(parts), 'chapter')} (ZIP)"] = f"/files/{job.id}/parts.zip"
+    if count < 2 and not links:
         return
     with st.expander("As PDF", icon=":material/picture_as_pdf:"):
-        if scans:
-            context.download_links({"Searchable PDF": f"/files/{job.id}/document.pdf"})
-        if len(document.pages) > 1:
+        if links:
+            context.download_links(links)
+        if count > 1:
             ranges = st.text_input("Some of its pages", placeholder="1-3, 7, 12-", width=320)
             if ranges:
-                try:
-                    count = len(parse_pages(ranges, len(document.pages)))
-                except ScriptoriumError as error:
-                    st.error(str(error), icon=":material/error:")
-                else:
-                    address = f"/files/{job.id}/document.pdf?pages={quote(ranges)}"
-                    context.download_links({f"{context.plural(count, 'page')} (PDF)": address})
+                _ranges(job, ranges, count)
+
+
+def _ranges(job: Job, ranges: str, count: int) -> None:
+    """Offer some pages of a document as one PDF, and several ranges also as a PDF each."""
+    try:
+        parts = by_ranges(ranges, count)
+        pages = len(parse_pages(ranges, count))
+    except ScriptoriumError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    asked = f"pages={quote(ranges)}"
+    links = {f"{context.plural(pages, 'page')} (PDF)": f"/files/{job.id}/document.pdf?{asked}"}
+    if len(parts) > 1:
+        links[f"{len(parts)} PDFs (ZIP)"] = f"/files/{job.id}/parts.zip?{asked}"
+    context.download_links(links)

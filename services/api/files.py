@@ -119,8 +119,27 @@ def routes() -> list[BaseRoute]:
             background=BackgroundTask(operations.discard, path),
         )
 
+    async def split(request: Request) -> Response:
+        """Serve a ZIP of PDFs: one for each of the ranges `pages`, or for each chapter."""
+        job = await run_in_threadpool(runtime.job, request.path_params["job_id"])
+        ranges = request.query_params.get("pages")
+        try:
+            path = await run_in_threadpool(runtime.documents.split, job, ranges)
+        except FileNotFoundError as error:
+            raise HTTPException(404, "There is no such result.") from error
+        except ScriptoriumError as error:
+            raise HTTPException(404, str(error)) from error
+        assert job is not None
+        return FileResponse(
+            path,
+            media_type="application/zip",
+            headers=_attachment(exports.file_name(job.name, "zip")),
+            background=BackgroundTask(operations.discard, path),
+        )
+
     return [
         Route("/files/batches/{batch_id}.pdf", made_pdf),
+        Route("/files/{job_id}/parts.zip", split),
         Route("/files/{job_id}/document.pdf", made_pdf),
         Route("/files/{job_id}/original", original),
         Route("/files/{job_id}/pages/{number:int}.png", page_image),

@@ -20,6 +20,18 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What is written under a figure or over a table; its lines stay in the text of the page."""
+
+    label: str
+    """What it calls the figure or table: Figure 3, Table A.2."""
+    text: str
+    line: int
+    """The first of its lines in the text, from 0."""
+    lines: int
+
+
+@dataclass(frozen=True)
 class Page:
     """A page; `number` starts at 1, `source` is `text` or `ocr`, `error` says why it is empty.
 
@@ -50,6 +62,8 @@ class Page:
     images: int = 0
     tables: list[list[list[str]]] = field(default_factory=list)
     """Tables as rows of cells."""
+    captions: list[Caption] = field(default_factory=list)
+    """Of figures and tables, in the order of the text."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +126,13 @@ def page_dict(page: Page) -> dict[str, Any]:
     }
     if page.links:
         values["links"] = [vars(link) for link in page.links]
+    if page.captions:
+        values["captions"] = [vars(caption) for caption in page.captions]
     return values
 
 
 def page_from(values: dict[str, Any]) -> Page:
     """Read a page back."""
     links = [Link(**link) for link in values.get("links", [])]
-    return Page(**{**values, "links": links})
+    captions = [Caption(**caption) for caption in values.get("captions", [])]
+    return Page(**{**values, "links": links, "captions": captions})

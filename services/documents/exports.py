@@ -27,7 +27,8 @@ def to_markdown(document: Document, title: str) -> str:
     """Return the text with its title, what the file says of itself, headings and tables.
 
     A line is a heading if the document's outline names it, or if its type is larger than the
-    text's. Running headers and footers are left out; comments mark where pages begin.
+    text's. Captions are paragraphs of their own. Running headers and footers are left out;
+    comments mark where pages begin.
     """
     lines = [f"# {document.metadata.get('title') or title}", ""]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in document.metadata.items()]
@@ -80,8 +81,15 @@ def _body(page: Page, named: dict[tuple[int | None, str], int], sizes: list[floa
     """Return the lines of a page in Markdown, without running headers and footers."""
     lines = page.text.split("\n")
     body = []
+    captions = {caption.line: caption for caption in page.captions}
+    within = {c.line + after for c in page.captions for after in range(1, c.lines)}
     for index in range(page.header, len(lines) - page.footer):
         line = lines[index].strip()
+        if index in within:
+            continue
+        if index in captions:
+            body += ["", f"**{captions[index].label}** {captions[index].text}".rstrip(), ""]
+            continue
         box = page.boxes[index] if index < len(page.boxes) else None
         level = named.get((page.number, _plain(line)), 0) if line else 0
         if not level and box is not None and 2 < len(line) <= _LONGEST:

@@ -16,6 +16,9 @@ from typing import NamedTuple
 _GAP = 1.6
 """Space between words, in sizes of type, from which on they are two pieces of a line."""
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in points from the top left corner of the page as it is shown."""
+
 
 class Word(NamedTuple):
     """A word and its box, in points from the top left corner of the page as it is shown."""
@@ -31,10 +34,11 @@ class Word(NamedTuple):
 class Line:
     """Words on one line, in the order in which they are read, with the box around them."""
 
-    __slots__ = ("bottom", "left", "right", "size", "top", "words")
+    __slots__ = ("bottom", "left", "parts", "right", "size", "top", "words")
 
     def __init__(self, words: list[Word]) -> None:
         self.words = words
+        self.parts: list[Line] | None = None
         _, lefts, tops, rights, bottoms, sizes = zip(*words, strict=True)
         self.left: float = min(lefts)
         self.top: float = min(tops)
@@ -56,13 +60,13 @@ class Line:
 def arrange(lines: list[list[Word]]) -> list[Line]:
     """Return lines in reading order, from the lines that a reader of the file found."""
     found = [Line(words) for words in lines if words]
-    pieces = [piece for line in found for piece in _pieces(line)]
-    if len(pieces) == len(found):
+    parts = [piece for line in found for piece in pieces_of(line)]
+    if len(parts) == len(found):
         return found  # no line has a gap in it: nothing runs across a gutter
-    gutter = _gutter(pieces)
-    if gutter is None or not _takes_turns(pieces, gutter):
+    gutter = _gutter(parts)
+    if gutter is None or not _takes_turns(parts, gutter):
         return found
-    return _by_columns(pieces, gutter)
+    return _by_columns(parts, gutter)
 
 
 def is_rtl(text: str) -> bool:
@@ -90,18 +94,25 @@ def paragraphs(lines: list[Line]) -> list[Line | None]:
     return spaced
 
 
+def pieces_of(line: Line) -> list[Line]:
+    """Return the parts of a line that wide gaps keep apart: the cells of a row, or columns."""
+    if line.parts is None:
+        line.parts = _pieces(line)
+    return line.parts
+
+
 def _pieces(line: Line) -> list[Line]:
-    pieces = []
+    parts = []
     begun = 0
     words = line.words
     before = words[0]
     for at, word in enumerate(words):
         gap = word.left - before.right if word.left > before.left else before.left - word.right
         if gap > _GAP * word.size and gap > _GAP * before.size:
-            pieces.append(Line(words[begun:at]))
+            parts.append(Line(words[begun:at]))
             begun = at
         before = word
-    return [*pieces, Line(words[begun:])] if pieces else [line]
+    return [*parts, Line(words[begun:])] if parts else [line]
 
 
 def _gutter(pieces: list[Line]) -> float | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from services.documents.document import Page
+from services.documents import fonts
+from services.documents.aligned import aligned_tables
+from services.documents.captions import captions
+from services.documents.document import Caption, Page
 from services.documents.pdf_file import PdfFile
 from services.documents.pdf_structure import Marks
 from services.documents.pdfium_text import Content, PdfiumFile
@@ -55,6 +58,8 @@ class _Attempt:
     size: tuple[float, float] = (0.0, 0.0)
     content: Content | None = None
     error: str | None = None
+    captions: list[Caption] = field(default_factory=list)
+    tables: list[list[list[str]]] = field(default_factory=list)
 
     @functools.cached_property
     def letters(self) -> int:
@@ -83,9 +88,14 @@ class PageTexts:
         self._pdfium_error: str | None = None
         self._hyphens = Hyphens()
         self._labels = pdf.labels()
+        fonts.keep()
 
     def close(self) -> None:
-        """Free what PDFium holds."""
+        """Free what PDFium holds, and the fonts."""
+        fonts.forget()
+        self._close_pdfium()
+
+    def _close_pdfium(self) -> None:
         if self._pdfium is not None:
             self._pdfium.close()
             self._pdfium = None
@@ -118,6 +128,8 @@ class PageTexts:
             links=marks.links,
             annotations=marks.notes,
             images=content.images if content else 0,
+            tables=best.tables,
+            captions=best.captions,
         )
         return ReadPage(page, scan, content is not None and content.ruled, marks.actions)
 
@@ -167,12 +179,15 @@ class PageTexts:
         except Exception as error:
             return _Attempt(reader="pdfium", error=_sentence(error))
         lines = self._hyphens.join([line.text if line else "" for line in found.lines])
+        drawn = found.content.drawn
         return _Attempt(
             "\n".join(lines),
             "pdfium",
             [line.box() if line else None for line in found.lines],
             (found.width, found.height),
             found.content,
+            captions=captions(found.lines, lines, drawn, found.width * found.height),
+            tables=aligned_tables(found.lines, drawn),
         )
 
     def _content(self, number: int, tried: list[_Attempt], best: _Attempt) -> Content | None:
@@ -193,7 +208,7 @@ class PageTexts:
         if self._pdf.limited or not self._within_limits(number):
             return None
         if number % _REOPEN == 0 and self._pdf.in_memory:
-            self.close()  # what PDFium has read of a file it keeps until then
+            self._close_pdfium()  # what PDFium has read of a file it keeps until then
             self._pdf.forget()
         if self._pdfium is None and self._pdfium_error is None:
             try:

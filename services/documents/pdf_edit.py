@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pypdf import PdfWriter
@@ -25,13 +27,23 @@ def take_pages(source: Source, numbers: list[int], target: Path) -> None:
     Raises:
         UnreadableDocument: the file cannot be opened, or has no such page.
     """
+    _write(_some_pages(PdfFile(*source), numbers), target)
+
+
+def split(source: Source, parts: Sequence[tuple[str, list[int]]], target: Path) -> Iterator[str]:
+    """Write a ZIP at `target` with a PDF for each part; yield the name of each that is made.
+
+    Args:
+        parts: The name and the pages (from 1) of each.
+
+    Raises:
+        UnreadableDocument: the file cannot be opened, or has no such page.
+    """
     pdf = PdfFile(*source)
-    writer = PdfWriter()
-    for number in numbers:
-        if not 1 <= number <= pdf.count:
-            raise UnreadableDocument(f"“{pdf.name}” has no page {number}, but {pdf.count} pages.")
-        writer.add_page(pdf.page(number))
-    _write(writer, target)
+    with atomic_writer(target) as handle, zipfile.ZipFile(handle, "w") as archive:
+        for name, numbers in parts:
+            archive.writestr(name, _bytes(_some_pages(pdf, numbers)))
+            yield name
 
 
 def merge(sources: list[Source], target: Path) -> None:
@@ -64,8 +76,22 @@ def make_searchable(source: Source, document: Document, target: Path) -> None:
     _write(writer, target)
 
 
-def _write(writer: PdfWriter, target: Path) -> None:
+def _some_pages(pdf: PdfFile, numbers: list[int]) -> PdfWriter:
+    writer = PdfWriter()
+    for number in numbers:
+        if not 1 <= number <= pdf.count:
+            raise UnreadableDocument(f"“{pdf.name}” has no page {number}, but {pdf.count} pages.")
+        writer.add_page(pdf.page(number))
+    return writer
+
+
+def _bytes(writer: PdfWriter) -> memoryview:
     content = io.BytesIO()
     writer.write(content)
+    return content.getbuffer()
+
+
+def _write(writer: PdfWriter, target: Path) -> None:
+    content = _bytes(writer)
     with atomic_writer(target) as handle:
-        handle.write(content.getbuffer())
+        handle.write(content)

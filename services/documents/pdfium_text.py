@@ -10,7 +10,7 @@ from typing import Any
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
-from services.documents.layout import Line, Word, arrange, is_rtl, paragraphs
+from services.documents.layout import Box, Line, Word, arrange, is_rtl, paragraphs
 from services.documents.text import clean
 
 READER = f"pdfium {pdfium.PDFIUM_INFO.build}"
@@ -19,6 +19,8 @@ _LINE = re.compile(r"[^\r\n]+")
 _WORD = re.compile(r"[^\s\x00]+")
 _MOST_OBJECTS = 50_000
 _MOST_RULES = 1_000
+_THICK = 3.0
+"""Points that a line is thick at most."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Content:
     image_share: float
     ruled: bool
     """Whether lines or boxes are drawn on it as around the cells of tables."""
+    drawn: list[Box]
+    """Where images, shapes and rules are."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class PdfiumFile:
                 lines = _lines(text_page, shown)
             finally:
                 text_page.close()
-            content = _content(page)
+            content = _content(page, shown)
         finally:
             page.close()
         return FoundText(paragraphs(arrange(lines)), width, height, content)
@@ -88,7 +92,7 @@ class PdfiumFile:
         """Say what page `number` (from 1) is made of."""
         page = self._document[number - 1]
         try:
-            return _content(page)
+            return _content(page, _Shown(page))
         finally:
             page.close()
 
@@ -125,6 +129,7 @@ def _lines(text_page: Any, shown: _Shown) -> list[list[Word]]:
     reference = ctypes.byref(rectangle)
     handle, measure = text_page.raw, raw.FPDFText_GetLooseCharBox
     upright, page_left, page_top = shown.rotation == 0, shown.left, shown.top
+    turned = shown.rotation % 180 == 90  # a line of type is as high as its characters are wide
     lines = []
     for line in _LINE.finditer(text):
         words = []
@@ -135,7 +140,7 @@ def _lines(text_page: Any, shown: _Shown) -> list[list[Word]]:
             measure(handle, start, reference)
             left = first = rectangle.left
             bottom, right, top = rectangle.bottom, rectangle.right, rectangle.top
-            size = top - bottom
+            size = right - left if turned else top - bottom
             if end != start:
                 measure(handle, end, reference)
                 if rectangle.left < left:
@@ -190,13 +195,14 @@ def _characters(text_page: Any) -> tuple[str, list[int] | None]:
     return "".join(characters), index
 
 
-def _content(page: Any) -> Content:
+def _content(page: Any, shown: _Shown) -> Content:
     width, height = page.get_size()
     left, bottom, right, top = page.get_bbox()
     images = paths = texts = 0
     levels: set[int] = set()
     uprights: set[int] = set()
     covered = 0.0
+    drawn = []
     edges = [ctypes.c_float() for _ in range(4)]
     references = [ctypes.byref(edge) for edge in edges]
     count = min(raw.FPDFPage_CountObjects(page.raw), _MOST_OBJECTS)
@@ -209,17 +215,26 @@ def _content(page: Any) -> Content:
             paths += 1
             if paths <= _MOST_RULES and raw.FPDFPageObj_GetBounds(item, *references):
                 x0, y0, x1, y1 = (edge.value for edge in edges)
+                drawn.append(shown(x0, y0, x1, y1))
                 if x1 - x0 > 15:  # a level line, or a box
-                    levels.update((round(y0), round(y1)))
+                    levels.update(_edges(y0, y1))
                 if y1 - y0 > 5:  # an upright line, or a box
-                    uprights.update((round(x0), round(x1)))
+                    uprights.update(_edges(x0, x1))
         elif kind in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
             images += kind == raw.FPDF_PAGEOBJ_IMAGE
             if raw.FPDFPageObj_GetBounds(item, *references):
                 x0, y0, x1, y1 = (edge.value for edge in edges)
+                drawn.append(shown(x0, y0, x1, y1))
                 wide = max(0.0, min(x1, right) - max(x0, left))
                 high = max(0.0, min(y1, top) - max(y0, bottom))
                 covered += wide * high
     share = min(1.0, covered / max(width * height, 1.0))
     ruled = len(levels) >= 3 and len(uprights) >= 3  # two rows and two columns
-    return Content(texts, paths, images, share, ruled)
+    return Content(texts, paths, images, share, ruled, drawn[:_MOST_RULES])
+
+
+def _edges(low: float, high: float) -> tuple[int, ...]:
+    """Return where the edges of a shape are; of a line, which may be a thin box, its middle."""
+    if high - low <= _THICK:
+        return (round((low + high) / 2),)
+    return round(low), round(high)

@@ -179,6 +179,8 @@ class _Reading:
             boxes=seen.boxes,
             confidence=seen.confidence,
             error=None,
+            tables=[],
+            captions=[],
         )
 
     def _tell(self, stage: str) -> None:
@@ -217,7 +219,9 @@ class _Reading:
                         self._tell("looking for tables")
                         if event["event"] == "tables":
                             index = event["number"] - 1
-                            self._pages[index] = replace(self._pages[index], tables=event["tables"])
+                            if event["tables"]:  # else those that were found without lines stay
+                                page = replace(self._pages[index], tables=event["tables"])
+                                self._pages[index] = page
                             self._ruled.remove(event["number"])
                         if time.monotonic() > self._end:
                             return

@@ -27,8 +27,8 @@ Event = dict[str, Any]
 
 
 def count(request: Event) -> Iterator[Event]:
-    """Answer the number of pages."""
-    yield {"event": "opened", "count": _open(request).count}
+    """Answer the number of pages, after a look at the file."""
+    yield {"event": "opened", "count": _open(request, look=True).count}
 
 
 def read(request: Event) -> Iterator[Event]:
@@ -98,7 +98,7 @@ def tables(request: Event) -> Iterator[Event]:
     """Answer the tables on each of the pages `numbers`."""
     from services.documents.tables import tables as find_tables
 
-    pdf = _open(request)
+    pdf = _open(request, look=True)
     for number, found in find_tables(pdf.content, request.get("password"), request["numbers"]):
         yield {"event": "tables", "number": number, "tables": found}
 
@@ -109,6 +109,15 @@ def pages(request: Event) -> Iterator[Event]:
 
     take_pages(_source(request), request["numbers"], Path(request["target"]))
     yield from ()
+
+
+def split(request: Event) -> Iterator[Event]:
+    """Write a ZIP of PDFs to `target`: of each of `parts` its name and its pages."""
+    from services.documents.pdf_edit import split as split_file
+
+    parts = [(name, numbers) for name, numbers in request["parts"]]
+    for name in split_file(_source(request), parts, Path(request["target"])):
+        yield {"event": "part", "name": name}
 
 
 def merge(request: Event) -> Iterator[Event]:
@@ -138,6 +147,7 @@ OPERATIONS = {
     "ocr": ocr,
     "tables": tables,
     "pages": pages,
+    "split": split,
     "merge": merge,
     "searchable": searchable,
 }
@@ -185,13 +195,13 @@ def _source(request: Event) -> tuple[Path, str, str | None]:
     return Path(request["path"]), request["name"], request.get("password")
 
 
-def _open(request: Event) -> PdfFile:
+def _open(request: Event, look: bool = False) -> PdfFile:
     """Open the file with pypdf, or where that cannot, with PDFium alone, unless it must not."""
     from services.documents.pdf_file import DamagedDocument, PdfFile, UnparsedPdf
     from services.documents.pdfium_text import PdfiumFile
 
     try:
-        return PdfFile(*_source(request))
+        return PdfFile(*_source(request), look=look)
     except DamagedDocument as error:
         if error.pdf.limited or "pdfium" not in request.get("readers", ("pdfium",)):
             raise

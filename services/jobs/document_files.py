@@ -1,6 +1,6 @@
 """Files made of documents when somebody asks: images of pages, PDFs of some pages or of many files.
 
-They are made in worker processes. Images are kept beside the result; PDFs are short-lived.
+They are made in worker processes. Images are kept beside the result; the others are short-lived.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from services.config import Settings
 from services.documents.document import NEEDS_PASSWORD, Document
+from services.documents.parts import by_ranges, chapters, file_names
 from services.documents.passwords import Passwords
 from services.documents.process import DocumentProcess
 from services.documents.ranges import parse_pages
@@ -88,6 +89,28 @@ class DocumentFiles:
         numbers = parse_pages(ranges, int(job.length or 0))
         return self._made("pages", **source, numbers=numbers)
 
+    def split(self, job: Job | None, ranges: str | None) -> Path:
+        """Return a new ZIP with a PDF for each of `ranges`, or for each chapter where that is None.
+
+        The caller removes it.
+
+        Raises:
+            ScriptoriumError: there are no such pages, no chapters, or the document cannot be
+                opened.
+        """
+        source = self._source(job)
+        assert job is not None
+        count = int(job.length or 0)
+        if ranges is None:
+            document = self._results.load(job.id)
+            found = chapters(document.outline, count) if isinstance(document, Document) else []
+            if not found:
+                raise PermanentError(f"“{job.name}” has no chapters to split it into.")
+        else:
+            found = by_ranges(ranges, count)
+        parts = [(name, part.numbers) for name, part in zip(file_names(found), found, strict=True)]
+        return self._made("split", ".zip", **source, parts=parts)
+
     def searchable(self, job: Job | None) -> Path:
         """Return a new PDF of a document with what OCR read in it; the caller removes it.
 
@@ -121,8 +144,8 @@ class DocumentFiles:
             "password": self._passwords.get(job.id),
         }
 
-    def _made(self, operation: str, **request: Any) -> Path:
-        target = scratch_path(f"{operation}.pdf")
+    def _made(self, operation: str, suffix: str = ".pdf", **request: Any) -> Path:
+        target = scratch_path(operation + suffix)
         try:
             with self._editing:
                 self._run(self._editor, operation, **request, target=str(target))

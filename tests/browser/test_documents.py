@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,32 @@ def test_ways_to_a_page(server, open_page, files):
     expect(page.get_by_text("Page 40 tells of ink")).to_be_visible()
     beyond = open_page(re.sub(r"page=\d+", "page=4000", page.url))
     expect(beyond.get_by_text("Page 1 tells of ink")).to_be_visible()
+    split(page)
+
+
+def split(page: Page) -> None:
+    """Take the chapters of the document, and two ranges of its pages, as a PDF each."""
+    page.get_by_text("As PDF").click()
+    assert len(downloaded(page, "40 chapters (ZIP)")) == 40
+    page.get_by_label("Some of its pages").fill("1-3, 7")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="4 pages (PDF)")).to_be_visible()
+    assert downloaded(page, "2 PDFs (ZIP)") == ["01 pages 1-3.pdf", "02 pages 7.pdf"]
+    address = page.get_by_role("link", name="2 PDFs (ZIP)").get_attribute("href")
+    refused = page.request.get(
+        re.sub("pages=.*", "pages=41", page.url.split("/result")[0] + address)
+    )
+    assert refused.status == 404 and "There are no pages 41" in refused.text()
+
+
+def downloaded(page: Page, link: str) -> list[str]:
+    """Return the names in the ZIP that a link downloads."""
+    with page.expect_download() as download:
+        page.get_by_role("link", name=link).click()
+    assert download.value.suggested_filename == "long.zip"
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        return archive.namelist()
 
 
 def test_a_long_document_is_cancelled_in_its_middle(server, open_page, files):

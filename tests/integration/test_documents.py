@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,12 +89,21 @@ def test_pdfs_are_made_of_documents(runtime, tmp_path):
 
     assert read(runtime.documents.pages(jobs[0], "2-")) == ["Second page"]
     assert read(runtime.documents.searchable(jobs[1]))[1] == "Second page"
+    for ranges, names in (
+        (None, ["01 Part 1.pdf", "02 Part 2.pdf"]),
+        ("2, 1-", ["01 pages 2.pdf", "02 pages 1-.pdf"]),
+    ):
+        archive = runtime.documents.split(jobs[0], ranges)
+        assert zipfile.ZipFile(archive).namelist() == names
+        archive.unlink()
+    with pytest.raises(PermanentError, match="has no chapters"):
+        runtime.documents.split(jobs[1], None)
     assert len(read(runtime.documents.merged(jobs))) == 4
     with pytest.raises(PermanentError, match="no pages 7"):
         runtime.documents.pages(jobs[0], "7")
     with pytest.raises(ScriptoriumError):
         runtime.documents.pages(jobs[2], "1")
-    assert not list((runtime.settings.temp_root / "scratch").glob("*.pdf"))
+    assert not list((runtime.settings.temp_root / "scratch").glob("*.[pz]*"))
 
 
 def test_images_of_pages_do_not_pile_up(runtime, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import csv
 import io
 import json
 
-from services.documents.document import Document, OutlineEntry, Page
+from services.documents.document import Caption, Document, OutlineEntry, Page
 from services.documents.exports import FORMATS, formats, to_csv, to_json, to_markdown, to_txt
 
 DOCUMENT = Document(
@@ -66,3 +66,17 @@ def test_csv_is_offered_where_there_are_tables():
     assert formats(document) == list(FORMATS)
     rows = list(csv.reader(io.StringIO(to_csv(document, "a").removeprefix("\ufeff"))))
     assert rows == [["2", "1", *table[0]], ["2", "1", *table[1]]]
+
+
+def test_captions_are_paragraphs_in_markdown_and_values_in_json():
+    text = "before\nFigure 3: Where the\nscribes sat.\nafter"
+    page = Page(1, text, captions=[Caption("Figure 3", "Where the scribes sat.", 1, 2)])
+    document = Document({}, [page])
+    made = to_markdown(document, "a.pdf")
+    assert "\nbefore\n\n**Figure 3** Where the scribes sat.\n\nafter\n" in made
+    values = json.loads(to_json(document, "a.pdf"))["pages"][0]
+    assert values["captions"] == [
+        {"label": "Figure 3", "text": "Where the scribes sat.", "line": 1, "lines": 2}
+    ]
+    assert values["text"] == text and Document.from_dict(document.as_dict()) == document
+    assert to_txt(document, "a.pdf") == text + "\n"

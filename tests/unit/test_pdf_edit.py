@@ -1,8 +1,11 @@
+import io
+import zipfile
+
 import pytest
 from pypdf import PdfReader, PdfWriter
 
 from services.documents.document import Document, Page
-from services.documents.pdf_edit import make_searchable, merge, take_pages
+from services.documents.pdf_edit import make_searchable, merge, split, take_pages
 from services.documents.ranges import parse_pages
 from services.errors import PasswordNeeded, PermanentError, UnreadableDocument
 from tests import media
@@ -19,6 +22,18 @@ def test_some_pages_in_the_order_asked_for(tmp_path):
     with pytest.raises(UnreadableDocument, match="has no page 4, but 3"):
         take_pages((path, "a.pdf", None), [4], tmp_path / "c.pdf")
     assert not (tmp_path / "c.pdf").exists()
+
+
+def test_a_file_becomes_several(tmp_path):
+    path = media.write_pdf(tmp_path / "a.pdf", ["one", "two", "three"])
+    parts = [("01 first.pdf", [1, 2]), ("02 rest.pdf", [3])]
+    assert list(split((path, "a.pdf", None), parts, tmp_path / "b.zip")) == [*dict(parts)]
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        found = {name: texts(io.BytesIO(archive.read(name))) for name in archive.namelist()}
+    assert found == {"01 first.pdf": ["one", "two"], "02 rest.pdf": ["three"]}
+    with pytest.raises(UnreadableDocument, match="has no page 9"):
+        list(split((path, "a.pdf", None), [("x.pdf", [9])], tmp_path / "c.zip"))
+    assert not list(tmp_path.glob("*c.zip*"))
 
 
 def test_files_become_one(tmp_path):

@@ -100,3 +100,16 @@ def test_damaged_metadata_and_outline_do_not_end_the_reading(tmp_path):
     pdf = PdfFile(path, "c.pdf")
     assert pdf.metadata()["title"] == "T"
     assert pdf.page_text(1).strip() == "text"
+
+
+def test_a_look_takes_the_number_of_pages_that_the_file_says_where_it_can_be(tmp_path):
+    def pages(said: int) -> PdfFile:
+        page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>"
+        tree = f"<< /Type /Pages /Kids [3 0 R 4 0 R] /Count {said} >>"
+        content = media.raw_pdf("<< /Type /Catalog /Pages 2 0 R >>", tree, page, page)
+        (tmp_path / "a.pdf").write_bytes(content)
+        return PdfFile(tmp_path / "a.pdf", "a.pdf", look=True)
+
+    right = pages(2)
+    assert right.count == 2 and right.reader.flattened_pages is None, "nobody counted them"
+    assert [pages(said).count for said in (0, -1, 1_000_000)] == [2, 2, 2]

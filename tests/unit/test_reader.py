@@ -1,7 +1,9 @@
 import psutil
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from benchmarks.malformed import malformed
+from services.documents.document import Caption
 from services.documents.process import DocumentProcess
 from services.documents.reader import How, read_document
 from services.errors import PasswordNeeded, UnreadableDocument
@@ -170,3 +172,20 @@ def test_tables_are_found_on_pages_that_have_lines(process, tmp_path):
     document = read_document(process, tmp_path / "a.pdf", "a.pdf", go_on)
     assert document.pages[0].tables == [cells]
     assert "Quill 12" in document.pages[0].text
+
+
+def test_captions_and_tables_without_lines_come_through_the_worker(process, tmp_path):
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    rows = [
+        ["Town", "Scribes", "Books"],
+        *([f"Town {n}", str(9 - n), str(n * n)] for n in range(4)),
+    ]
+    canvas.drawString(60, 740, "Table 1: What was copied")
+    canvas.line(60, 732, 400, 732)
+    for at, row in enumerate(rows):
+        for x, cell in zip((60, 200, 330), row, strict=True):
+            canvas.drawString(x, 710 - 14 * at, cell)
+    canvas.save()
+    (page,) = read_document(process, tmp_path / "a.pdf", "a.pdf", go_on).pages
+    assert page.tables == [rows]
+    assert page.captions == [Caption("Table 1", "What was copied", 0, 1)]
