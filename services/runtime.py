@@ -113,14 +113,17 @@ class Runtime(Front):
         )
         self._notifier = Notifier(settings, self._store)
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
-        self._lanes = [self._lane("audio", AudioWorker(settings, self._host))] + [
+        audio = AudioWorker(settings, self._host)
+        self._lanes = [self._lane("audio", audio)] + [
             self._lane(f"documents-{number}", DocumentWorker(settings, self._passwords))
             for number in range(1, settings.document_workers + 1)
         ]
         self._indexer = None
         if self._library is not None:
-            more = (self._llm.enrich,) if self._llm is not None else ()
-            self._indexer = Indexer(self._entries, self._results, self._library, *more)
+            enrich = self._llm.enrich if self._llm is not None else None
+            self._indexer = Indexer(
+                self._entries, self._results, self._library, enrich, busy=lambda: audio.needs_cores
+            )
         self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
 

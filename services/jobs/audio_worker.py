@@ -47,14 +47,24 @@ class AudioWorker:
     def __init__(self, settings: Settings, host: EngineHost) -> None:
         self._settings = settings
         self._host = host
+        self._running = False
+
+    @property
+    def needs_cores(self) -> bool:
+        """Whether a model computes on the CPU; any thread may ask."""
+        return self._running and self._host.status.device != "cuda"
 
     def run(self, job: Job, claims: Claims) -> None:
         """Transcribe `job`, and with it other queued jobs that carry the same options."""
         claims.progress(job, 0.0, "waiting for the model")
         options = job.options
-        engine = self._host.get(options.engine, options.model, options.nemo_input)
-        hints = Hints(options.language, options.translate_to, options.hotwords)
-        _Run(engine, hints, claims, self._settings, job).run()
+        self._running = True
+        try:
+            engine = self._host.get(options.engine, options.model, options.nemo_input)
+            hints = Hints(options.language, options.translate_to, options.hotwords)
+            _Run(engine, hints, claims, self._settings, job).run()
+        finally:
+            self._running = False
 
     def idle(self) -> None:
         """Free the model when a person asked for it, or when it has had nothing to do for long."""
