@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs import queue
 from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.requests import QUEUED, Requests
-from services.jobs.schema import BatchRow, JobRow, PauseRow, to_batch, to_job
+from services.jobs.schema import JOBS, BatchRow, JobRow, PauseRow, to_batch, to_job
 from services.store.connection import changed_rows
 
 
@@ -113,10 +113,7 @@ class JobStore(Requests):
         with self._writer.begin() as session:
             if session.get(PauseRow, "queue") is not None:
                 return None
-            running = select(func.count(), func.sum(case((suspect, 1), else_=0))).where(
-                JobRow.state == State.RUNNING
-            )
-            others, suspects = session.execute(running).one()
+            others, suspects = session.execute(_RUNNING, {"crash_limit": self._crash_limit}).one()
             if suspects:
                 return None
             for wanted in (~suspect,) if others else (~suspect, suspect):
@@ -127,24 +124,7 @@ class JobStore(Requests):
         return None
 
     def _begin(self, session: Session, job_id: str, now: float) -> Job:
-        row = session.execute(
-            update(JobRow)
-            .where(JobRow.id == job_id)
-            .values(
-                state=State.RUNNING,
-                run=new_id(),
-                seen_at=now,
-                attempts=JobRow.attempts + 1,
-                started_at=now,
-                finished_at=None,
-                progress=0.0,
-                stage="",
-                error=None,
-                error_kind=None,
-                note=None,
-            )
-            .returning(JobRow.__table__)
-        ).one()
+        row = session.execute(_BEGIN, {"job_id": job_id, "new_run": new_id(), "now": now}).one()
         record(session, [(row.id, row.attempts, row.state)], now)
         queue.take_turn(session, Kind(row.kind), row.owner, row.batch_id)
         return to_job(row)
@@ -153,7 +133,7 @@ class JobStore(Requests):
         """Store how far a claimed job is; return False when it is not the caller's any more."""
         with self._writer.begin() as session:
             done = session.execute(
-                update(JobRow)
+                update(JOBS)
                 .where(*_held(job))
                 .values(progress=min(max(progress, 0.0), 1.0), stage=stage)
             )
@@ -163,7 +143,7 @@ class JobStore(Requests):
         """Say that claimed jobs are still being worked on."""
         with self._writer.begin() as session:
             for job in jobs:
-                session.execute(update(JobRow).where(*_held(job)).values(seen_at=self._clock()))
+                session.execute(update(JOBS).where(*_held(job)).values(seen_at=self._clock()))
 
     def finish(
         self,
@@ -228,7 +208,7 @@ class JobStore(Requests):
             job: As it was claimed.
             reason: What it waits for, for a person; None when the server stops.
         """
-        values = {"attempts": JobRow.attempts - 1, "crashes": 0, "error": reason}
+        values = {"attempts": JOBS.c.attempts - 1, "crashes": 0, "error": reason}
         with self._writer.begin() as session:
             self._put_back(session, job, reason or "the server was stopped", **values)
 
@@ -269,7 +249,7 @@ class JobStore(Requests):
                 ([], queued, why),
             ):
                 freed = session.execute(
-                    update(JobRow).where(*conditions, *more).values(**values).returning(*_RECORD)
+                    update(JOBS).where(*conditions, *more).values(**values).returning(*_RECORD)
                 ).all()
                 record(session, freed, now, reason)
                 count += len(freed)
@@ -291,15 +271,38 @@ class JobStore(Requests):
         self, session: Session, job: Job, reason: str | None, values: dict[str, Any]
     ) -> bool:
         done = session.execute(
-            update(JobRow).where(*_held(job)).values(**values).returning(*_RECORD)
+            update(JOBS).where(*_held(job)).values(**values).returning(*_RECORD)
         ).all()
         record(session, done, self._clock(), reason)
         return len(done) == 1
 
 
-_RECORD = (JobRow.id, JobRow.attempts, JobRow.state)
+_RECORD = (JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
+
+# Built once: to build a statement of so many columns takes longer than to carry it out.
+_BEGIN = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job_id"))
+    .values(
+        state=State.RUNNING,
+        run=bindparam("new_run"),
+        seen_at=bindparam("now"),
+        attempts=JOBS.c.attempts + 1,
+        started_at=bindparam("now"),
+        finished_at=None,
+        progress=0.0,
+        stage="",
+        error=None,
+        error_kind=None,
+        note=None,
+    )
+    .returning(JOBS)
+)
+_RUNNING = select(
+    func.count(), func.sum(case((JOBS.c.crashes >= bindparam("crash_limit"), 1), else_=0))
+).where(JOBS.c.state == State.RUNNING)
 
 
 def _held(job: Job) -> list[Any]:
     """Return the conditions under which a claimed job is still its claimer's."""
-    return [JobRow.id == job.id, JobRow.state == State.RUNNING, JobRow.run == job.run]
+    return [JOBS.c.id == job.id, JOBS.c.state == State.RUNNING, JOBS.c.run == job.run]
