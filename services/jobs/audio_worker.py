@@ -89,6 +89,7 @@ class _Run:
         self._like = first
         self._turn_ends = time.monotonic() + TURN_SECONDS
         self._window = Window()
+        self._called = False
         identity = {"engine": engine.name, "model": engine.model, "clip": settings.clip_seconds}
         self._stretches = Stretches(settings.results_dir, identity)
         self._clerk = Clerk(claims, engine, self._stretches, engine.left_aside(hints))
@@ -130,7 +131,10 @@ class _Run:
 
     def _receive(self) -> bool:
         """Let what was decoded wait for the model; return False when nothing more can come."""
-        arrivals = self._ahead.arrivals(self._engine.batch_seconds)
+        enough = self._engine.batch_seconds
+        if not self._called:  # the model need not stand still until a whole batch is there
+            enough = min(enough, self._settings.clip_seconds)
+        arrivals = self._ahead.arrivals(enough)
         for arrival in arrivals or ():
             self._arrive(arrival)
         return arrivals is not None
@@ -155,6 +159,7 @@ class _Run:
         batch = [piece for piece in batch if not piece.recording.over]
         if not batch:
             return
+        self._called = True
         begun = time.monotonic()
         try:
             hypotheses = self._hear(batch)
