@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs import queue
@@ -16,6 +16,7 @@ from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.requests import QUEUED, Requests
 from services.jobs.schema import JOBS, BatchRow, JobRow, PauseRow, to_batch, to_job
+from services.jobs.statements import BEGIN, PROGRESS, RUNNING
 from services.store.connection import changed_rows
 
 
@@ -113,7 +114,7 @@ class JobStore(Requests):
         with self._writer.begin() as session:
             if session.get(PauseRow, "queue") is not None:
                 return None
-            others, suspects = session.execute(_RUNNING, {"crash_limit": self._crash_limit}).one()
+            others, suspects = session.execute(RUNNING, {"crash_limit": self._crash_limit}).one()
             if suspects:
                 return None
             for wanted in (~suspect,) if others else (~suspect, suspect):
@@ -124,20 +125,25 @@ class JobStore(Requests):
         return None
 
     def _begin(self, session: Session, job_id: str, now: float) -> Job:
-        row = session.execute(_BEGIN, {"job_id": job_id, "new_run": new_id(), "now": now}).one()
+        row = session.execute(BEGIN, {"job_id": job_id, "new_run": new_id(), "now": now}).one()
         record(session, [(row.id, row.attempts, row.state)], now)
         queue.take_turn(session, Kind(row.kind), row.owner, row.batch_id)
         return to_job(row)
 
     def set_progress(self, job: Job, progress: float, stage: str) -> bool:
         """Store how far a claimed job is; return False when it is not the caller's any more."""
+        return job.id in self.set_all_progress([(job, progress, stage)])
+
+    def set_all_progress(self, work: Sequence[tuple[Job, float, str]]) -> set[str]:
+        """Store how far claimed jobs are; return the ids of those that are still the caller's."""
+        held = set()
         with self._writer.begin() as session:
-            done = session.execute(
-                update(JOBS)
-                .where(*_held(job))
-                .values(progress=min(max(progress, 0.0), 1.0), stage=stage)
-            )
-            return changed_rows(done) == 1
+            for job, progress, stage in work:
+                share = min(max(progress, 0.0), 1.0)
+                values = {"job_id": job.id, "by": job.run, "share": share, "now_at": stage}
+                if changed_rows(session.execute(PROGRESS, values)) == 1:
+                    held.add(job.id)
+        return held
 
     def renew(self, jobs: Sequence[Job]) -> None:
         """Say that claimed jobs are still being worked on."""
@@ -278,29 +284,6 @@ class JobStore(Requests):
 
 
 _RECORD = (JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
-
-# Built once: to build a statement of so many columns takes longer than to carry it out.
-_BEGIN = (
-    update(JOBS)
-    .where(JOBS.c.id == bindparam("job_id"))
-    .values(
-        state=State.RUNNING,
-        run=bindparam("new_run"),
-        seen_at=bindparam("now"),
-        attempts=JOBS.c.attempts + 1,
-        started_at=bindparam("now"),
-        finished_at=None,
-        progress=0.0,
-        stage="",
-        error=None,
-        error_kind=None,
-        note=None,
-    )
-    .returning(JOBS)
-)
-_RUNNING = select(
-    func.count(), func.sum(case((JOBS.c.crashes >= bindparam("crash_limit"), 1), else_=0))
-).where(JOBS.c.state == State.RUNNING)
 
 
 def _held(job: Job) -> list[Any]:
