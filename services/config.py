@@ -87,7 +87,8 @@ class Settings(BaseSettings, PeopleSettings):
     """Time without work after which the speech model is freed, in minutes; never when unset."""
 
     clip_seconds: float = Field(30.0, ge=5, le=300)
-    """Longest stretch of speech given to a model at once, in seconds."""
+    """Longest stretch of speech given to a model at once, in seconds; a recording that is a tenth
+    longer stays whole."""
 
     batch_seconds: float | None = Field(None, ge=5, le=3600)
     """Audio in one NeMo call at most, padding included, in seconds; when unset, 60 on a CPU, and on

@@ -116,7 +116,8 @@ class Runtime(Front):
         )
         self._notifier = Notifier(settings, self._store)
         self._data_room = Room(settings.data_dir, settings.disk_reserve)
-        self._lanes = [self._lane("audio", AudioWorker(settings, self._host, self._turns))] + [
+        audio = AudioWorker(settings, self._host, self._turns)
+        self._lanes = [self._lane("audio", audio)] + [
             self._lane(f"documents-{number}", DocumentWorker(settings, self._passwords))
             for number in range(1, settings.document_workers + 1)
         ]
@@ -125,7 +126,12 @@ class Runtime(Front):
             requested = partial(carry_out, settings.library_dir, self.restore_library)
             enrich = self._llm.enrich if self._llm is not None else None
             self._indexer = Indexer(
-                self._entries, self._results, self._library, enrich, first=requested
+                self._entries,
+                self._results,
+                self._library,
+                enrich,
+                first=requested,
+                busy=lambda: audio.needs_cores,
             )
         self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all

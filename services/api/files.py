@@ -121,15 +121,17 @@ def routes() -> list[BaseRoute]:
 
     async def split(request: Request) -> Response:
         """Serve a ZIP of PDFs: one for each of the ranges `pages`, or for each chapter."""
-        job = await run_in_threadpool(runtime.job, request.path_params["job_id"])
+        front = front_of(request)
+        job = await run_in_threadpool(front.job, request.path_params["job_id"])
+        if job is None:
+            raise HTTPException(404, "There is no such result.")
         ranges = request.query_params.get("pages")
         try:
-            path = await run_in_threadpool(runtime.documents.split, job, ranges)
+            path = await run_in_threadpool(front.documents.split, job, ranges)
         except FileNotFoundError as error:
             raise HTTPException(404, "There is no such result.") from error
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
-        assert job is not None
         return FileResponse(
             path,
             media_type="application/zip",

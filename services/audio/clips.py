@@ -37,6 +37,12 @@ JOIN_GAP = 3.0
 Whisper pays for 30 s however short a clip is, and a model hears a short recording best whole.
 """
 
+STRETCHED = 1.1
+"""How much longer than a clip a recording may be that stays whole.
+
+What would be cut off its end is too short to be heard well by itself.
+"""
+
 _WINDOW_SECONDS = WINDOW / SAMPLE_RATE
 _GAP = round(JOIN_GAP / _WINDOW_SECONDS) * WINDOW
 _PROBE = 16 * WINDOW
@@ -68,7 +74,7 @@ def clips(blocks: Iterable[Samples], longest: float, begin: int = 0) -> Generato
 
     Args:
         blocks: The recording from its beginning.
-        longest: Seconds of speech in a clip at most.
+        longest: Seconds of speech in a clip at most; a tenth more in a recording that is one clip.
         begin: Sample to begin at, one that an earlier run gave as `Clip.resume`.
     """
     held: Samples = np.zeros(0, np.float32)
@@ -96,7 +102,7 @@ def clips(blocks: Iterable[Samples], longest: float, begin: int = 0) -> Generato
             held, known, at = held[keep:], known[keep // WINDOW :], at + keep
     if not held.size:
         return
-    if at == 0 and held.size <= limit and is_unbroken(held):
+    if at == 0 and held.size <= limit * STRETCHED and is_unbroken(held):
         yield Clip(0.0, held)
         return
     spans = speech_spans(_probabilities(held, known), longest)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.audio import SAMPLE_RATE
+from services.audio.wav import plain_blocks, read_header
 from services.errors import UnreadableMedia
 from services.files.operations import open_to_read
 
@@ -50,6 +51,10 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
         UnreadableMedia: it is no audio or video file, is damaged, or holds no sound.
     """
     name = name or path.name
+    with _read(path, name) as handle:
+        header = read_header(handle)
+    if header is not None and header.plain:
+        return MediaInfo(header.seconds, video=False)
     with _opened(path, name, _PROBE_WAV) as container:
         stream = _sound(container, name)
         return MediaInfo(_duration(container, stream), bool(container.streams.video))
@@ -81,6 +86,18 @@ class Decoder:
         Raises:
             UnreadableMedia: nothing can be decoded, or less than 0.1 s of sound is there.
         """
+        with _read(self.path, self.name) as handle:
+            header = read_header(handle)
+            if header is not None and header.plain:
+                self.declared = header.seconds
+                for block in plain_blocks(handle, header, BLOCK_SECONDS):
+                    self.seconds += block.size / SAMPLE_RATE
+                    yield block
+                self._check(0, 0)
+                return
+        yield from self._decoded()
+
+    def _decoded(self) -> Iterator[Samples]:
         import av
 
         damaged = broken = invalid = 0
@@ -190,13 +207,17 @@ class _Resampler:
         return list(resampler.resample(None)) if resampler else []
 
 
-def _opened(path: Path, name: str, wav: dict[str, str] = _OPEN_WAV) -> Any:
-    import av
-
+def _read(path: Path, name: str) -> BinaryIO:
     if path.stat().st_size == 0:
         raise UnreadableMedia(f"“{name}” is empty (0 bytes). Upload it again.")
     # Waits while another program has the file, and tells a lock from damage.
-    with open_to_read(path) as handle:
+    return open_to_read(path)
+
+
+def _opened(path: Path, name: str, wav: dict[str, str] = _OPEN_WAV) -> Any:
+    import av
+
+    with _read(path, name) as handle:
         head = handle.read(12)
     options = wav if head[:4] == b"RIFF" and head[8:] == b"WAVE" else _OPEN
     try:
@@ -216,28 +237,15 @@ def _sound(container: Any, name: str) -> Any:
 
 
 def _duration(container: Any, stream: Any) -> float | None:
-    promised = _wav_bytes(Path(container.name)) if container.format.name == "wav" else None
-    if promised and stream.bit_rate:
-        return float(promised * 8 / stream.bit_rate)
+    if container.format.name == "wav" and stream.bit_rate:
+        # FFmpeg takes the file's own size where that is smaller, and so hides that the end is
+        # missing.
+        with Path(container.name).open("rb") as handle:
+            header = read_header(handle)
+        if header is not None and header.promised:
+            return float(header.promised * 8 / stream.bit_rate)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
         return float(container.duration / 1_000_000)
-    return None
-
-
-def _wav_bytes(path: Path) -> int | None:
-    """Return the size of the sound that a WAV file's header promises.
-
-    FFmpeg takes the file's own size where that is smaller, and so hides that the end is missing.
-    """
-    with path.open("rb") as handle:
-        if handle.read(12)[:4] != b"RIFF":
-            return None
-        while len(head := handle.read(8)) == 8:
-            size = int.from_bytes(head[4:], "little")
-            if head[:4] == b"data":
-                # Programs that record to a pipe write about 2 or 4 GiB, or nothing.
-                return size if size < 0x7FFF_F000 else None
-            handle.seek(size + size % 2, 1)
     return None

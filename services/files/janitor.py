@@ -30,6 +30,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 30.0, HOUR
 """Seconds until a locked tree is tried again; the pause doubles with each try."""
 
 
+LEAST_SECONDS = 1.0
+"""Pause after a round: many jobs may end within a second, and each of them wakes the janitor."""
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A directory that could not be removed yet: why, how often, and when it is tried again."""
@@ -50,7 +54,7 @@ class Janitor:
         unwanted: Returns directories of what was deleted, workspaces or below `results`.
         removed: Called with each of those when it is gone.
         results: The directory that holds a directory per result.
-        interval: Seconds between rounds; `wake` starts one at once.
+        interval: Seconds between rounds; `wake` starts one at once, or a second after the last.
     """
 
     def __init__(
@@ -91,7 +95,7 @@ class Janitor:
             self._thread.join()
 
     def wake(self) -> None:
-        """Make the next round start now."""
+        """Make the next round start now, or a second after the last one."""
         self._wake.set()
 
     def sweep(self, now: float) -> list[Path]:
@@ -144,6 +148,7 @@ class Janitor:
                 self.sweep(time.time())
             except Exception:
                 log.exception("the janitor's round failed; the next one tries again")
+            self._stop.wait(LEAST_SECONDS)
             self._wake.wait(self._interval)
             self._wake.clear()
 

@@ -49,14 +49,24 @@ class AudioWorker:
         self._settings = settings
         self._host = host
         self._turns = turns or Turns(shared=False)
+        self._running = False
+
+    @property
+    def needs_cores(self) -> bool:
+        """Whether a model computes on the CPU; any thread may ask."""
+        return self._running and self._host.status.device != "cuda"
 
     def run(self, job: Job, claims: Claims) -> None:
         """Transcribe `job`, and with it other queued jobs that carry the same options."""
         claims.progress(job, 0.0, "waiting for the model")
         options = job.options
-        engine = self._host.get(options.engine, options.model, options.nemo_input)
-        hints = Hints(options.language, options.translate_to, options.hotwords)
-        _Run(engine, hints, claims, self._settings, job, self._turns).run()
+        self._running = True
+        try:
+            engine = self._host.get(options.engine, options.model, options.nemo_input)
+            hints = Hints(options.language, options.translate_to, options.hotwords)
+            _Run(engine, hints, claims, self._settings, job, self._turns).run()
+        finally:
+            self._running = False
 
     def idle(self) -> None:
         """Free the model when a person asked for it, or when it has had nothing to do for long."""
@@ -88,6 +98,7 @@ class _Run:
         self._like = first
         self._turn_ends = time.monotonic() + TURN_SECONDS
         self._window = Window()
+        self._called = False
         identity = {"engine": engine.name, "model": engine.model, "clip": settings.clip_seconds}
         self._stretches = Stretches(settings.results_dir, identity)
         self._clerk = Clerk(claims, engine, self._stretches, engine.left_aside(hints))
@@ -129,7 +140,10 @@ class _Run:
 
     def _receive(self) -> bool:
         """Let what was decoded wait for the model; return False when nothing more can come."""
-        arrivals = self._ahead.arrivals(self._engine.batch_seconds)
+        enough = self._engine.batch_seconds
+        if not self._called:  # the model need not stand still until a whole batch is there
+            enough = min(enough, self._settings.clip_seconds)
+        arrivals = self._ahead.arrivals(enough)
         for arrival in arrivals or ():
             self._arrive(arrival)
         return arrivals is not None
@@ -154,6 +168,7 @@ class _Run:
         batch = [piece for piece in batch if not piece.recording.over]
         if not batch:
             return
+        self._called = True
         begun = time.monotonic()
         try:
             hypotheses = self._hear(batch)

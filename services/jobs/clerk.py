@@ -83,15 +83,18 @@ class Clerk:
                 told = time.monotonic()
 
     def _tell(self) -> None:
-        for recording in list(self._watched.values()):
-            try:
-                if self._claims.progress(recording.job, recording.progress, recording.stage):
-                    continue
-            except Exception:
-                log.exception("progress could not be told to the store")
-                continue
-            recording.over = True
-            self._watched.pop(recording.job.id, None)
+        watched = list(self._watched.values())
+        try:
+            going_on = self._claims.progress_of_all(
+                [(one.job, one.progress, one.stage) for one in watched]
+            )
+        except Exception:
+            log.exception("progress could not be told to the store")
+            return
+        for recording in watched:
+            if recording.job.id not in going_on:
+                recording.over = True
+                self._watched.pop(recording.job.id, None)
 
     def _done(self, recording: Recording) -> None:
         self._watched.pop(recording.job.id, None)

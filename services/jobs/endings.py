@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import State
@@ -85,21 +85,26 @@ class Endings(StoreReader):
 
 def note_endings(session: Session, job_ids: Sequence[str], at: float) -> None:
     """Write down which batches end with these jobs, which have just ended, at time `at`."""
-    noted = select(EndingRow.id).where(
-        EndingRow.owner == BatchRow.owner, EndingRow.at == at, EndingRow.batch_id == BatchRow.id
-    )
-    ended = session.execute(
-        select(BatchRow.id, BatchRow.owner).where(
-            BatchRow.id.in_(select(JobRow.batch_id).where(JobRow.id.in_(job_ids))),
-            ~select(JobRow.id)
-            .where(JobRow.batch_id == BatchRow.id, JobRow.state.in_(_UNFINISHED))
-            .exists(),
-            ~noted.exists(),
-        )
-    )
+    ended = session.execute(_ENDED, {"job_ids": list(job_ids), "now": at})
     session.add_all(
         EndingRow(
             id=secrets.token_hex(16), batch_id=batch_id, owner=owner, at=at, due_at=at, told={}
         )
         for batch_id, owner in ended.all()
     )
+
+
+_NOTED = select(EndingRow.id).where(
+    EndingRow.owner == BatchRow.owner,
+    EndingRow.at == bindparam("now"),
+    EndingRow.batch_id == BatchRow.id,
+)
+_ENDED = select(BatchRow.id, BatchRow.owner).where(
+    BatchRow.id.in_(
+        select(JobRow.batch_id).where(JobRow.id.in_(bindparam("job_ids", expanding=True)))
+    ),
+    ~select(JobRow.id)
+    .where(JobRow.batch_id == BatchRow.id, JobRow.state.in_(_UNFINISHED))
+    .exists(),
+    ~_NOTED.exists(),
+)

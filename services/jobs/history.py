@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
 from services.jobs.endings import note_endings
 from services.jobs.models import State
 from services.jobs.schema import EventRow
+
+_LINE = insert(cast(Table, EventRow.__table__))
 
 
 def record(session: Session, jobs: Sequence[Any], at: float, reason: str | None = None) -> None:
@@ -27,6 +29,6 @@ def record(session: Session, jobs: Sequence[Any], at: float, reason: str | None 
             {"job_id": i, "at": at, "state": state, "attempt": attempts, "reason": reason}
             for i, attempts, state in jobs
         ]
-        session.execute(insert(EventRow), lines)
+        session.execute(_LINE, lines)
         if ended := [i for i, _, state in jobs if State(state).over]:
             note_endings(session, ended, at)

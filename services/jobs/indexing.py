@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -27,6 +28,12 @@ AGAIN_IN = (10.0, 60.0, 600.0)
 
 IDLE_SECONDS = 5.0
 
+PATIENCE = 30.0
+"""Seconds that results wait at most while the cores are needed to transcribe."""
+
+LOOK_SECONDS = 0.5
+"""Pause until it is asked again whether they are."""
+
 WRITING = 4
 """Results that wait for a language model or the writer at once."""
 
@@ -41,6 +48,9 @@ class Indexer:
         enrich: Returns what a text is about, given what was found out offline, which is kept
             when not given; it may wait for a language model, and several run at once.
         first: Called at each round, before anything else.
+        busy: Whether a speech model needs the cores, which embedding would take from it. People
+            wait for transcripts first; to find them can come half a minute later.
+        patience: Seconds that results wait for that at most.
     """
 
     def __init__(
@@ -51,8 +61,13 @@ class Indexer:
         enrich: Enrich | None = None,
         interval: float = IDLE_SECONDS,
         first: Callable[[], object] = lambda: None,
+        busy: Callable[[], bool] = lambda: False,
+        patience: float = PATIENCE,
     ) -> None:
         self._enrich = enrich or (lambda text, offline: offline)
+        self._busy = busy
+        self._patience = patience
+        self._waits_since: float | None = None
         self._writing = ThreadPoolExecutor(WRITING, "enrich")
         self._entries = entries
         self._results = results
@@ -90,7 +105,19 @@ class Indexer:
                 self._library.process.end_when_idle()
             except Exception:
                 log.exception("the indexer's round failed; the next one tries again")
-            self._wake.wait(self._interval)
+            if self._waits_since is None:
+                self._wake.wait(self._interval)
+            else:
+                self._stopping.wait(LOOK_SECONDS)
+
+    def _has_to_wait(self, now: float) -> bool:
+        """Whether the cores are another's; never for longer than patience, then all is indexed."""
+        if not self._busy():
+            self._waits_since = None
+            return False
+        if self._waits_since is None:
+            self._waits_since = now
+        return now - self._waits_since < self._patience
 
     def _step(self) -> bool:
         """Do one thing; return False when there was nothing to do."""
@@ -102,8 +129,11 @@ class Indexer:
             name = labels.name or named.name
             self._library.label(named.id, name, labels.tags, labels.collections).result()
             self._entries.written(named.id, changed_at)
+        if self._has_to_wait(time.monotonic()):
+            return False
         job = self._entries.take()
         if job is None:
+            self._waits_since = None  # all is indexed: from here on patience begins anew
             return False
         try:
             result = self._results.load(job.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -110,6 +110,17 @@ class Claims:
             return True
         self._forget(job)  # a person cancelled it
         return False
+
+    def progress_of_all(self, work: Sequence[tuple[Job, float, str]]) -> set[str]:
+        """Say how far jobs are, as `progress` does; return the ids of those to go on with."""
+        if self._stopping.is_set():
+            return set()
+        mine = [one for one in work if one[0].id in self._held]
+        held = self._store.set_all_progress(mine) if mine else set()
+        for job, _, _ in mine:
+            if job.id not in held:
+                self._forget(job)  # a person cancelled it
+        return held
 
     def done(
         self, job: Job, result: Result, *, length: float, engine: str, model: str, took: float

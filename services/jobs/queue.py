@@ -10,17 +10,29 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import Kind, Options, State
 from services.jobs.schema import BatchRow, JobRow, TurnRow
+from services.store.connection import changed_rows
 
 T = TypeVar("T")
 _END: Any = object()
 _Key = tuple[Any, ...]
+
+_TURNS, _BATCHES = cast(Table, TurnRow.__table__), cast(Table, BatchRow.__table__)
+_LAST_TURN = select(func.max(_TURNS.c.number)).where(_TURNS.c.kind == bindparam("of"))
+_TAKE_TURN = (
+    update(_TURNS)
+    .where(_TURNS.c.kind == bindparam("of"), _TURNS.c.owner == bindparam("by"))
+    .values(number=bindparam("next"))
+)
+_TAKE_TURN_OF_BATCH = (
+    update(_BATCHES).where(_BATCHES.c.id == bindparam("batch")).values(turn=bindparam("next"))
+)
 
 
 def next_in_line(
@@ -57,10 +69,11 @@ def next_in_line(
 
 def take_turn(session: Session, kind: Kind, owner: str, batch_id: str) -> None:
     """Put an owner, and among the owner's batches this one, at the end of the line."""
-    owners = select(func.coalesce(func.max(TurnRow.number), 0)).where(TurnRow.kind == kind)
-    number = (session.scalar(owners) or 0) + 1
-    session.merge(TurnRow(kind=kind, owner=owner, number=number))
-    session.execute(update(BatchRow).where(BatchRow.id == batch_id).values(turn=number))
+    number = (session.scalar(_LAST_TURN, {"of": kind}) or 0) + 1
+    turn = {"of": kind, "by": owner, "next": number}
+    if not changed_rows(session.execute(_TAKE_TURN, turn)):
+        session.add(TurnRow(kind=kind, owner=owner, number=number))
+    session.execute(_TAKE_TURN_OF_BATCH, {"batch": batch_id, "next": number})
 
 
 def places(session: Session, now: float) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     Row,
     String,
+    Table,
     Text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -83,6 +84,9 @@ class JobRow(Base):
     seen_at: Mapped[float | None] = mapped_column(Float)
     priority: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     result_at: Mapped[float | None] = mapped_column(Float)
+
+
+JOBS = cast(Table, JobRow.__table__)
 
 
 class EventRow(Base):

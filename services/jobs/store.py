@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs import queue
 from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.requests import QUEUED, Requests
-from services.jobs.schema import BatchRow, JobRow, PauseRow, to_batch, to_job
+from services.jobs.schema import JOBS, BatchRow, JobRow, PauseRow, to_batch, to_job
+from services.jobs.statements import BEGIN, PROGRESS, RUNNING
 from services.store.connection import changed_rows
 
 
@@ -113,10 +114,7 @@ class JobStore(Requests):
         with self._writer.begin() as session:
             if session.get(PauseRow, "queue") is not None:
                 return None
-            running = select(func.count(), func.sum(case((suspect, 1), else_=0))).where(
-                JobRow.state == State.RUNNING
-            )
-            others, suspects = session.execute(running).one()
+            others, suspects = session.execute(RUNNING, {"crash_limit": self._crash_limit}).one()
             if suspects:
                 return None
             for wanted in (~suspect,) if others else (~suspect, suspect):
@@ -127,43 +125,31 @@ class JobStore(Requests):
         return None
 
     def _begin(self, session: Session, job_id: str, now: float) -> Job:
-        row = session.execute(
-            update(JobRow)
-            .where(JobRow.id == job_id)
-            .values(
-                state=State.RUNNING,
-                run=new_id(),
-                seen_at=now,
-                attempts=JobRow.attempts + 1,
-                started_at=now,
-                finished_at=None,
-                progress=0.0,
-                stage="",
-                error=None,
-                error_kind=None,
-                note=None,
-            )
-            .returning(JobRow.__table__)
-        ).one()
+        row = session.execute(BEGIN, {"job_id": job_id, "new_run": new_id(), "now": now}).one()
         record(session, [(row.id, row.attempts, row.state)], now)
         queue.take_turn(session, Kind(row.kind), row.owner, row.batch_id)
         return to_job(row)
 
     def set_progress(self, job: Job, progress: float, stage: str) -> bool:
         """Store how far a claimed job is; return False when it is not the caller's any more."""
+        return job.id in self.set_all_progress([(job, progress, stage)])
+
+    def set_all_progress(self, work: Sequence[tuple[Job, float, str]]) -> set[str]:
+        """Store how far claimed jobs are; return the ids of those that are still the caller's."""
+        held = set()
         with self._writer.begin() as session:
-            done = session.execute(
-                update(JobRow)
-                .where(*_held(job))
-                .values(progress=min(max(progress, 0.0), 1.0), stage=stage)
-            )
-            return changed_rows(done) == 1
+            for job, progress, stage in work:
+                share = min(max(progress, 0.0), 1.0)
+                values = {"job_id": job.id, "by": job.run, "share": share, "now_at": stage}
+                if changed_rows(session.execute(PROGRESS, values)) == 1:
+                    held.add(job.id)
+        return held
 
     def renew(self, jobs: Sequence[Job]) -> None:
         """Say that claimed jobs are still being worked on."""
         with self._writer.begin() as session:
             for job in jobs:
-                session.execute(update(JobRow).where(*_held(job)).values(seen_at=self._clock()))
+                session.execute(update(JOBS).where(*_held(job)).values(seen_at=self._clock()))
 
     def finish(
         self,
@@ -228,7 +214,7 @@ class JobStore(Requests):
             job: As it was claimed.
             reason: What it waits for, for a person; None when the server stops.
         """
-        values = {"attempts": JobRow.attempts - 1, "crashes": 0, "error": reason}
+        values = {"attempts": JOBS.c.attempts - 1, "crashes": 0, "error": reason}
         with self._writer.begin() as session:
             self._put_back(session, job, reason or "the server was stopped", **values)
 
@@ -269,7 +255,7 @@ class JobStore(Requests):
                 ([], queued, why),
             ):
                 freed = session.execute(
-                    update(JobRow).where(*conditions, *more).values(**values).returning(*_RECORD)
+                    update(JOBS).where(*conditions, *more).values(**values).returning(*_RECORD)
                 ).all()
                 record(session, freed, now, reason)
                 count += len(freed)
@@ -291,15 +277,15 @@ class JobStore(Requests):
         self, session: Session, job: Job, reason: str | None, values: dict[str, Any]
     ) -> bool:
         done = session.execute(
-            update(JobRow).where(*_held(job)).values(**values).returning(*_RECORD)
+            update(JOBS).where(*_held(job)).values(**values).returning(*_RECORD)
         ).all()
         record(session, done, self._clock(), reason)
         return len(done) == 1
 
 
-_RECORD = (JobRow.id, JobRow.attempts, JobRow.state)
+_RECORD = (JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
 
 
 def _held(job: Job) -> list[Any]:
     """Return the conditions under which a claimed job is still its claimer's."""
-    return [JobRow.id == job.id, JobRow.state == State.RUNNING, JobRow.run == job.run]
+    return [JOBS.c.id == job.id, JOBS.c.state == State.RUNNING, JOBS.c.run == job.run]

@@ -115,6 +115,14 @@ def test_a_short_recording_with_speech_all_through_is_one_clip_as_it_is(speech):
     assert clip.start == 0 and np.array_equal(clip.samples, whole[: 25 * SAMPLE_RATE])
 
 
+@pytest.mark.parametrize(("seconds", "number"), [(32.5, 1), (34.0, 2)])
+def test_a_recording_a_little_longer_than_a_clip_stays_whole(seconds, number):
+    whole = np.concatenate([media.at_16k(media.DATA / name) for name in sorted(media.PROMPTS)] * 2)
+    found = list(clips([whole[: int(seconds * SAMPLE_RATE)]], 30))
+    assert len(found) == number
+    assert sum(clip.seconds for clip in found) == pytest.approx(seconds, abs=0.1)
+
+
 def test_speech_all_through_is_found_without_looking_at_all_of_it():
     whole = np.concatenate([media.at_16k(media.DATA / name) for name in sorted(media.PROMPTS)])
     looked = []

@@ -107,6 +107,19 @@ def test_a_file_cut_in_half_says_so(tmp_path, suffix, codec):
     assert any("ends early" in note and "of 20.0 s" in note for note in decoder.notes)
 
 
+def test_a_plain_wav_is_read_as_the_decoder_reads_it_without_what_follows_the_sound(tmp_path):
+    path = media.write_wav(tmp_path / "a.wav", _noise(65))
+    data = path.read_bytes()
+    note = b"LIST" + (6).to_bytes(4, "little") + b"INFO\1\2"
+    path.write_bytes(data[:12] + note + data[12:] + note)
+    decoder = Decoder(path)
+    by_decoder = np.concatenate(list(decoder._decoded()))
+    samples, plain = decoded(path)
+    assert np.array_equal(samples, by_decoder) and samples.size == 65 * SAMPLE_RATE
+    assert plain.declared == decoder.declared == 65
+    assert probe(path).duration == 65
+
+
 @pytest.mark.parametrize("size", [0, 0x7FFF_F024, 0xFFFF_FFFF])
 def test_a_wav_whose_header_gives_no_size_is_whole(tmp_path, size):
     path = media.write_wav(tmp_path / "piped.wav", media.tone(3))

@@ -82,9 +82,9 @@ class House:
     def made_with(self, how: str) -> IndexEntries:
         return IndexEntries(self.url, how, clock=lambda: self.now)
 
-    def start(self) -> Indexer:
+    def start(self, **how) -> Indexer:
         self.library.closed.clear()
-        indexer = Indexer(self.entries, self.results, self.library, interval=0.01)
+        indexer = Indexer(self.entries, self.results, self.library, interval=0.01, **how)
         indexer.start()
         self.indexers.append(indexer)
         return indexer
@@ -135,6 +135,30 @@ def test_what_was_done_before_and_what_is_done_now_is_indexed(house):
     assert (source.name, source.owner, source.kind) == ("now.pdf", "ana", "document")
     assert [one.text for one in prepared.chunks] == ["text"] * 3
     assert source.language == "de" and house.entries.of([now])[now].summary == "short"
+
+
+def test_results_wait_while_a_speech_model_needs_the_cores_and_deletions_do_not(house):
+    gone = house.add_job()
+    first = house.start()
+    until(lambda: house.state(gone) is State.DONE)
+    first.stop()
+    busy = threading.Event()
+    busy.set()
+    house.start(busy=busy.is_set, patience=3600)
+    later = house.add_job()
+    house.store.delete({gone: house.results.directory(gone)})
+    until(lambda: gone not in house.library.sources)
+    assert house.state(later) is None
+    busy.clear()
+    until(lambda: house.state(later) is State.DONE)
+
+
+def test_results_wait_no_longer_than_patience_for_a_model_that_is_always_busy(house):
+    first = house.add_job()
+    house.start(busy=lambda: True, patience=0.2)
+    until(lambda: house.state(first) is State.DONE)
+    second = house.add_job()
+    until(lambda: house.state(second) is State.DONE)
 
 
 def test_a_job_stays_done_whatever_happens_to_its_indexing(house):

@@ -113,6 +113,26 @@ def test_the_plain_call_gives_the_same_text(nemo, recordings):
     assert [one.text for one in nemo.transcribe(clips)] == [one.text for one in plain]
 
 
+def test_fused_attention_hears_the_same_as_the_checkpoints_own(nemo, recordings):
+    clips = [samples for _, samples in recordings]
+    fused = nemo.transcribe(clips)
+    layers = [one for one in nemo._model.modules() if getattr(one, "use_pytorch_sdpa", False)]
+    assert layers
+    try:
+        for layer in layers:
+            layer.use_pytorch_sdpa = False
+        plain = nemo.transcribe(clips)
+    finally:
+        for layer in layers:
+            layer.use_pytorch_sdpa = True
+    for one, other in zip(fused, plain, strict=True):
+        assert one.text == other.text
+        assert [w.start for w in one.words] == [w.start for w in other.words]
+        assert [w.confidence for w in one.words] == pytest.approx(
+            [w.confidence for w in other.words], abs=0.001
+        )
+
+
 def test_a_model_that_cannot_listen_for_phrases_goes_on_without(nemo, recordings):
     """This one has no tokenizer, which NeMo's phrase boosting needs."""
     clip, word = recordings[0][1], recordings[0][0]

@@ -1,0 +1,47 @@
+"""What the store asks its database for every job.
+
+Built once: to build a statement takes longer than to carry it out.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, case, func, select, update
+
+from services.jobs.models import State
+from services.jobs.schema import JOBS
+
+BEGIN = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job_id"))
+    .values(
+        state=State.RUNNING,
+        run=bindparam("new_run"),
+        seen_at=bindparam("now"),
+        attempts=JOBS.c.attempts + 1,
+        started_at=bindparam("now"),
+        finished_at=None,
+        progress=0.0,
+        stage="",
+        error=None,
+        error_kind=None,
+        note=None,
+    )
+    .returning(JOBS)
+)
+"""Marks a queued job running."""
+
+PROGRESS = (
+    update(JOBS)
+    .where(
+        JOBS.c.id == bindparam("job_id"),
+        JOBS.c.state == State.RUNNING,
+        JOBS.c.run == bindparam("by"),
+    )
+    .values(progress=bindparam("share"), stage=bindparam("now_at"))
+)
+"""Stores how far a job is, if it is still the caller's."""
+
+RUNNING = select(
+    func.count(), func.sum(case((JOBS.c.crashes >= bindparam("crash_limit"), 1), else_=0))
+).where(JOBS.c.state == State.RUNNING)
+"""Counts the jobs that run, and those among them at which the server stopped too often."""
