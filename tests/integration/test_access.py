@@ -121,6 +121,7 @@ EVERYBODY = {
 CONTENT = {
     ("GET", "/files/{job_id}/document.pdf"): "document",
     ("GET", "/files/{job_id}/pages/{number:int}.png"): "document",
+    ("GET", "/files/{job_id}/parts.zip"): "document",
     ("GET", "/files/{job_id}/original"): "any",
     ("GET", "/files/{job_id}/result.{format}"): "any",
     ("GET", "/files/{job_id}/reader.json"): "recording",
@@ -160,6 +161,7 @@ def address(house: House, path: str, job_id: str) -> str:
         "{number:int}": "1",
         "{format}": "txt",
     }
+    path = path.replace("parts.zip", "parts.zip?pages=1")
     for name, value in values.items():
         path = path.replace(name, value)
     return path
@@ -391,6 +393,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
             lambda f: f.webhook_trouble(),
             lambda f: f.index_again(),
             lambda f: f.check_library(),
+            lambda f: f.ask_to_restore(Path("backup.arrow")),
             lambda f: f.inherit("bo", "cy"),
             lambda f: f.beginning_with("a"),
         ):
