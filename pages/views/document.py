@@ -14,6 +14,7 @@ from services.documents.document import Document, Page
 from services.documents.find import Hit, find, spans
 from services.documents.flow import line_breaks
 from services.documents.parts import by_ranges, chapters
+from services.documents.placing import placed_tables
 from services.documents.ranges import parse_pages
 from services.errors import ScriptoriumError
 from services.jobs.models import Job
@@ -23,6 +24,7 @@ _MOST_HITS = 300
 _WIDTHS = {**dict.fromkeys(" .,:;'|!()[]filjtI-", 0.55), **dict.fromkeys("mwMW@%", 1.6)}
 _LEADER = re.compile(r"(?:[ \u00a0]?\.){5,}")
 """The dots of a table of contents."""
+_NUMBER = re.compile(r"[-−+±($€£]*\d[\d.,]*\s?[%)€]?")
 
 
 def show(runtime: Runtime, job: Job, document: Document) -> None:
@@ -185,6 +187,7 @@ def _text(page: Page, query: str) -> None:
     """Show the text of a page, its tables, and where it is from."""
     if page.error:
         st.warning(page.error, icon=":material/error:")
+    placed, others = placed_tables(page)
     if page.text.strip():
         lines = _LEADER.sub(" … ", page.text).split("\n")
         shown = [_marked(line, query) for line in lines]
@@ -194,20 +197,32 @@ def _text(page: Page, query: str) -> None:
             for at in range(caption.line, caption.line + caption.lines):
                 shown[at] = f'<span class="caption">{shown[at]}</span>'
         breaks = line_breaks(page)
+        for one in placed:
+            shown[one.first] = _table(one.table, query)
+            shown[one.first + 1 : one.end] = [""] * (one.end - one.first - 1)
+            breaks[one.first : one.end] = [""] * (one.end - one.first)
         text = "".join(line + end for line, end in zip(shown, breaks, strict=True))
         st.html(f'<div class="page-text" dir="auto">{text}</div>')
     elif not page.error:
         st.caption("There is no text on this page.")
     if page.source == "ocr":
         st.caption(f"Read by OCR ({page.reader}), confidence {page.confidence or 0:.0%}")
-    for table in page.tables:
-        rows = [
-            f"<tr>{''.join(f'<td>{_marked(cell, query)}</td>' for cell in row)}</tr>"
-            for row in table
-        ]
-        st.html(f'<div class="page-table"><table>{"".join(rows)}</table></div>')
+    for table in others:
+        st.html(_table(table, query))
     for note in page.annotations:
         st.html(f'<div class="page-note" dir="auto">{_marked(note, query)}</div>')
+
+
+def _table(table: list[list[str]], query: str) -> str:
+    """Return a table as HTML, its numbers to the right."""
+    rows = []
+    for row in table:
+        cells = [
+            f"<td{' class=number' if _NUMBER.fullmatch(cell) else ''}>{_marked(cell, query)}</td>"
+            for cell in row
+        ]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<div class="page-table"><table>{"".join(rows)}</table></div>'
 
 
 def _marked(line: str, query: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from services.cells import as_text
 from services.documents.document import Document, Page
+from services.documents.placing import Placed, placed_tables
 
 _LARGER = 1.15
 """How much larger than the text a line is at least that is a heading."""
@@ -27,8 +28,8 @@ def to_markdown(document: Document, title: str) -> str:
     """Return the text with its title, what the file says of itself, headings and tables.
 
     A line is a heading if the document's outline names it, or if its type is larger than the
-    text's. Captions are paragraphs of their own. Running headers and footers are left out;
-    comments mark where pages begin.
+    text's. Captions are paragraphs of their own, and tables stand in their place. Running headers
+    and footers are left out; comments mark where pages begin.
     """
     lines = [f"# {document.metadata.get('title') or title}", ""]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in document.metadata.items()]
@@ -41,8 +42,9 @@ def to_markdown(document: Document, title: str) -> str:
         lines += ["", f"<!-- page {page.number} -->", ""]
         if page.error:
             lines.append(f"*{page.error}*")
-        lines += _body(page, named, sizes)
-        for table in page.tables:
+        placed, others = placed_tables(page)
+        lines += _body(page, named, sizes, placed)
+        for table in others:
             lines += ["", *_markdown_table(table)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
@@ -77,15 +79,25 @@ def formats(document: Document) -> list[str]:
     return [name for name in FORMATS if name not in without]
 
 
-def _body(page: Page, named: dict[tuple[int | None, str], int], sizes: list[float]) -> list[str]:
+def _body(
+    page: Page,
+    named: dict[tuple[int | None, str], int],
+    sizes: list[float],
+    placed: list[Placed],
+) -> list[str]:
     """Return the lines of a page in Markdown, without running headers and footers."""
     lines = page.text.split("\n")
     body = []
     captions = {caption.line: caption for caption in page.captions}
     within = {c.line + after for c in page.captions for after in range(1, c.lines)}
+    tables = {one.first: one.table for one in placed}
+    within |= {at for one in placed for at in range(one.first + 1, one.end)}
     for index in range(page.header, len(lines) - page.footer):
         line = lines[index].strip()
         if index in within:
+            continue
+        if index in tables:
+            body += ["", *_markdown_table(tables[index]), ""]
             continue
         if index in captions:
             body += ["", f"**{captions[index].label}** {captions[index].text}".rstrip(), ""]

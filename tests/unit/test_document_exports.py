@@ -80,3 +80,11 @@ def test_captions_are_paragraphs_in_markdown_and_values_in_json():
     ]
     assert values["text"] == text and Document.from_dict(document.as_dict()) == document
     assert to_txt(document, "a.pdf") == text + "\n"
+
+
+def test_a_table_stands_in_its_place_in_markdown():
+    page = Page(
+        1, "before\nTown Scribes\nGhent 12\nafter", tables=[[["Town", "Scribes"], ["Ghent", "12"]]]
+    )
+    made = to_markdown(Document({}, [page]), "a.pdf")
+    assert "before\n\n| Town | Scribes |\n| --- | --- |\n| Ghent | 12 |\n\nafter\n" in made
