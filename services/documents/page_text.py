@@ -32,8 +32,8 @@ _SMALL_STREAM = 60_000
 """Bytes that inflate to less than pypdf's limit whatever they hold (deflate's ratio is 1032)."""
 
 
-_REOPEN = 250
-"""Pages after which PDFium opens the file anew, so that memory stays flat."""
+_FORGET_AFTER = 250
+"""Pages after which what was read of the file is forgotten, so that memory stays flat."""
 _LIMIT = "it goes beyond what a file may unpack to"
 
 
@@ -95,6 +95,13 @@ class PageTexts:
         fonts.forget()
         self._close_pdfium()
 
+    def _forget(self) -> None:
+        """Free what the libraries have read of the file, which they keep until they are told."""
+        fonts.forget()
+        self._pdf.forget()
+        if self._pdf.in_memory:  # else it is one open file, which goes with what reads it
+            self._close_pdfium()
+
     def _close_pdfium(self) -> None:
         if self._pdfium is not None:
             self._pdfium.close()
@@ -102,6 +109,8 @@ class PageTexts:
 
     def read(self, number: int) -> ReadPage:
         """Return page `number`, from 1; one that cannot be read carries its error."""
+        if number % _FORGET_AFTER == 0:
+            self._forget()
         tried, within = [], not self._pdf.limited
         for reader in self._readers:
             attempt = self._with_pdfium(number) if reader == "pdfium" else self._with_pypdf(number)
@@ -207,9 +216,6 @@ class PageTexts:
         """Return the file as PDFium has it open, or None where it must not or cannot open it."""
         if self._pdf.limited or not self._within_limits(number):
             return None
-        if number % _REOPEN == 0 and self._pdf.in_memory:
-            self._close_pdfium()  # what PDFium has read of a file it keeps until then
-            self._pdf.forget()
         if self._pdfium is None and self._pdfium_error is None:
             try:
                 self._pdfium = PdfiumFile(self._pdf.content, self._password)

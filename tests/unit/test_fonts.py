@@ -3,6 +3,7 @@
 import pypdf._page as pypdf_page
 import pytest
 from pypdf import PdfReader
+from pypdf.generic._font import Font
 
 from services.documents import fonts
 from services.documents.page_text import PageTexts
@@ -13,13 +14,13 @@ from tests import media
 @pytest.fixture
 def built(monkeypatch):
     """The fonts that pypdf builds, in order."""
-    made, build = [], pypdf_page.Font.from_font_resource
+    made = []
 
-    class Counting(pypdf_page.Font):
+    class Counting(Font):
         @classmethod
         def from_font_resource(cls, pdf_font_dict):
             made.append(pdf_font_dict)
-            return build(pdf_font_dict)
+            return super().from_font_resource(pdf_font_dict)
 
     monkeypatch.setattr(pypdf_page, "Font", Counting)
     return made

@@ -133,3 +133,19 @@ def test_pages_that_are_scans_and_pages_that_are_not(pdf, tmp_path):
     writer.pages[0].merge_page(PdfReader(words).pages[0])
     writer.write(tmp_path / "both.pdf")
     assert not read(tmp_path / "both.pdf").scan
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_was_read_is_forgotten_now_and_then_and_nothing_is_lost(tmp_path, monkeypatch, reader):
+    path = media.write_pdf(tmp_path / "a.pdf", [f"This is page {n}" for n in range(1, 8)])
+    pdf = PdfFile(path, "a.pdf")
+    whole = PageTexts(pdf, READERS[reader], None)
+    pages = [whole.read(number) for number in range(1, 8)]
+    whole.close()
+    held = len(pdf.reader.resolved_objects)
+    monkeypatch.setattr("services.documents.page_text._FORGET_AFTER", 2)
+    pdf = PdfFile(path, "a.pdf")
+    texts = PageTexts(pdf, READERS[reader], None)
+    assert [texts.read(number) for number in range(1, 8)] == pages
+    assert len(pdf.reader.resolved_objects) < held
+    texts.close()
