@@ -1,14 +1,17 @@
 """How fast documents are read, next to other libraries, on the same files in the same run.
 
 Ours is the whole way: a batch submitted to a Runtime, every result saved, with as many workers as
-given. The others only take out the text, one process each. Then a document of 5,000 pages, made
-of the same files: what a page costs at its beginning and at its end, and the server's memory.
+given; the library, which reads results afterwards, is off. The others only take out the text, one
+process each. Then a document of 5,000 pages, made of the same files and read by one worker through
+a Runtime: what each thousand pages cost, and the memory of the server's own process and of its
+worker. Takes about four minutes on two free cores.
 Run as `python -m benchmarks.documents FOLDER [PYTHON]`: a folder of PDFs, and a Python that has
 pymupdf and markitdown, which are no dependencies of ours (PyMuPDF is AGPL).
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -16,21 +19,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from pypdf import PdfReader, PdfWriter
 
 from services.config import Settings
-from services.documents.process import DocumentProcess
-from services.documents.reader import How, read_document
 from services.jobs.models import Options, State
 from services.runtime import Runtime
 
 WORKERS = 2
 LONG = 5_000
 STEP = 1_000
+MB = 2**20
 
 HEAD = """
 import json, resource, sys, time
@@ -94,8 +97,7 @@ def peer(python: str, name: str, files: list[str]) -> dict[str, float] | None:
 
 def ours(reader: str, files: list[Path], root: Path) -> dict[str, float]:
     """Send the files through a Runtime; return the time from the submission to the last result."""
-    settings = Settings(data_dir=root / reader, engine="whisper", document_workers=WORKERS)
-    with Runtime(settings) as runtime:
+    with server(root / reader, WORKERS) as runtime:
         warm = runtime.submit([files[0]] * WORKERS, options=Options(reader=reader))
         runtime.wait(warm.id, timeout=600)
         begun, before = time.perf_counter(), cpu_seconds()
@@ -109,6 +111,13 @@ def ours(reader: str, files: list[Path], root: Path) -> dict[str, float]:
         peak = max(child.memory_info().rss for child in children) / 2**20
     pages = sum(job.length or 0 for job in jobs)
     return {"pages": pages, "seconds": took, "cpu": cpu, "mb": peak}
+
+
+def server(data: Path, workers: int) -> Runtime:
+    """Return a Runtime that reads documents, to be entered."""
+    return Runtime(
+        Settings(data_dir=data, engine="whisper", library=False, document_workers=workers)
+    )
 
 
 def cpu_seconds() -> float:
@@ -130,39 +139,80 @@ def long_document(files: list[Path], target: Path) -> None:
     writer.write(target)
 
 
-def cost_per_page(reader: str, path: Path) -> tuple[list[float], float, float]:
-    """Return milliseconds a page in each thousand pages, and this process's MB before and after."""
-    process = DocumentProcess(1024, 20)
-    times: list[float] = []
+@dataclass(frozen=True)
+class Moment:
+    """Where the reading of a long document is."""
+
+    pages: float
+    cpu: float
+    """Processor seconds of the server and its worker."""
+    server_mb: float
+    worker_mb: float
+
+
+def read_long(reader: str, path: Path, root: Path) -> Iterator[Moment]:
+    """Send a long document through a Runtime; yield where it is, from submission to result."""
     own = psutil.Process()
-    before = own.memory_info().rss / 2**20
+    with server(root / f"long-{reader}", 1) as runtime:
+        small = PdfWriter()
+        small.add_blank_page(100, 100)
+        small.write(root / "small.pdf")
+        runtime.wait(runtime.submit([root / "small.pdf"]).id, timeout=60)  # starts the worker
 
-    def on_page(read: int, count: int, stage: str) -> bool:
-        if stage == "reading" and read % STEP == 0 and len(times) == read // STEP:
-            times.append(time.perf_counter())
-        return True
+        def moment(pages: float) -> Moment:
+            below = (child.memory_info().rss for child in own.children())
+            return Moment(pages, cpu_seconds(), own.memory_info().rss / MB, sum(below) / MB)
 
-    document = read_document(process, path, path.name, on_page, How(reader))
-    process.close()
-    assert document is not None and len(document.pages) == LONG
-    del document
-    costs = [(b - a) * 1000 / STEP for a, b in pairwise(times)]
-    return costs, before, own.memory_info().rss / 2**20
+        before = moment(0)
+        yield before
+        batch = runtime.submit([path], options=Options(reader=reader))
+        while not (job := runtime.jobs(batch.id)[0]).state.over:
+            yield moment(job.progress * LONG)
+            time.sleep(0.05)
+        assert job.state is State.DONE and job.length == LONG, job.error
+        del job
+        gc.collect()
+        yield moment(LONG)
+
+
+def print_long(reader: str, moments: list[Moment]) -> None:
+    """Print what each thousand pages cost, and what the processes held at its end."""
+    print(f"\nOne document of {LONG:,} pages, `{reader}`, one worker, to its saved result:\n")
+    print("| pages | processor ms a page | server, MB | worker, MB |\n|---|---|---|---|")
+    begun = moments[0]
+    print(f"| 0 | | {begun.server_mb:.0f} | {begun.worker_mb:.0f} |")
+    for end in range(STEP, LONG + 1, STEP):
+        at = next(one for one in moments if one.pages >= end)
+        cost = 1000 * (at.cpu - begun.cpu) / (at.pages - begun.pages)
+        print(f"| {at.pages:.0f} | {cost:.2f} | {at.server_mb:.0f} | {at.worker_mb:.0f} |")
+        begun = at
+    last, whole = moments[-1], 1000 * (moments[-1].cpu - moments[0].cpu) / LONG
+    peak = max(one.server_mb for one in moments)
+    print(f"| saved | {whole:.2f} in all | {last.server_mb:.0f} | {last.worker_mb:.0f} |")
+    print(f"\nThe server held {peak:.0f} MB at most, while it put the document together.")
+    sys.stdout.flush()
 
 
 def main() -> None:
     """Run everything and print the tables."""
     logging.disable(logging.CRITICAL)
+    if sys.argv[1] == "--make":
+        long_document([Path(name) for name in sys.argv[3:]], Path(sys.argv[2]))
+        return
+    if sys.argv[1] == "--read":
+        path = Path(sys.argv[3])
+        print_long(sys.argv[2], list(read_long(sys.argv[2], path, path.parent)))
+        return
     files = sorted(Path(sys.argv[1]).glob("*.pdf"), key=lambda path: -path.stat().st_size)
     python = sys.argv[2] if len(sys.argv) > 2 else sys.executable
     with tempfile.TemporaryDirectory() as root:  # one: a Runtime moves the temporary files
         compare(files, python, Path(root))
+        # In processes of their own: one that is measured has done nothing else.
+        again = [sys.executable, "-m", "benchmarks.documents"]
         path = Path(root) / "long.pdf"
-        long_document(files, path)
-        print(f"\nOne document of {LONG:,} pages, `auto`: ms a page in each thousand pages:")
-        costs, before, after = cost_per_page("auto", path)
-        print(", ".join(f"{cost:.2f}" for cost in costs))
-        print(f"memory of the reading server: {before:.0f} MB before, {after:.0f} MB after")
+        subprocess.run([*again, "--make", path, *files], check=True)
+        for reader in ("auto", "pypdf"):
+            subprocess.run([*again, "--read", reader, path], check=True)
 
 
 def compare(files: list[Path], python: str, root: Path) -> None:
