@@ -350,4 +350,5 @@ def last_activity(workspace: Path) -> tuple[float, bool]:
 
 def _describe(upload: Upload) -> None:
     said = {name: value for name, value in vars(upload).items() if name != "workspace"}
-    operations.write_atomic(upload.record, json.dumps(said))
+    # What a power cut takes of it costs only this upload, and a folder may hold thousands.
+    operations.write_atomic(upload.record, json.dumps(said), sync=False)
