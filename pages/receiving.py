@@ -41,7 +41,12 @@ def begin_round(number: int) -> None:
 
 def resume(runtime: Runtime) -> None:
     """After a reload, or a restart of the server: find the uploads that the address names."""
-    if state.workspace is not None or "uploads" not in st.query_params:
+    if state.workspace is not None:
+        # Another page that was looked at meanwhile had an address of its own.
+        if "uploads" not in st.query_params:
+            st.query_params["uploads"] = state.workspace.path.name
+        return
+    if "uploads" not in st.query_params:
         return
     state.workspace = runtime.open_workspace(st.query_params["uploads"], context.owner())
     if state.workspace is None:

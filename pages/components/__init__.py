@@ -137,7 +137,7 @@ def uploads(
 
     Args:
         workspace: Name of the workspace that they go to; without one, `wanted` is called.
-        hint: What can be dropped.
+        hint: Which files can be dropped.
         limit: Bytes that one file may have.
         received: Ids of the uploads that the page knows to be finished.
         left: Unfinished uploads: `id`, `name`, `path`, `size`, `modified` and `offset`.

@@ -1,6 +1,6 @@
 // One file on its way to the server, by the tus protocol: what a lost connection took is sent again.
 const UPLOADS = "/files/uploads";
-const PIECE = 32 * 1024 * 1024; // bytes in one request, so that a proxy in front has its limits kept
+const PIECE = 16 * 1024 * 1024; // bytes in one request: a server that stops waits for its end
 const PAUSES = [0.5, 1, 2, 4, 8, 15, 30]; // seconds until the next try; the last one stays
 const SILENCE = 45; // seconds without progress after which a connection counts as lost
 

@@ -1,13 +1,19 @@
 // The place to drop files, and the list of those on their way. Whatever page is shown, they go on.
 const AT_ONCE = 3;
 
+const ICONS = {
+  queued: "schedule", sending: "upload", waiting: "wifi_off", paused: "pause_circle",
+  done: "check_circle", failed: "error", left: "draft",
+};
+
 const units = (bytes) => {
   let value = bytes;
+  const shown = () => (value < 100 ? value.toFixed(1).replace(".0", "") : Math.round(value));
   for (const unit of ["B", "KB", "MB"]) {
-    if (value < 1000) return unit === "B" || value >= 100 ? `${Math.round(value)} ${unit}` : `${value.toFixed(1)} ${unit}`;
+    if (value < 1000) return `${shown()} ${unit}`;
     value /= 1000;
   }
-  return `${value.toFixed(1)} GB`;
+  return `${shown()} GB`;
 };
 
 const lasting = (seconds) =>
@@ -22,6 +28,7 @@ class Uploads {
     this.rows = new Map();
     this.left = []; // what the server has of files that this browser does not hold
     this.ended = new Set();
+    this.past = { files: 0, bytes: 0 }; // those that arrived while others are still on their way
     this.data = { workspace: null, limit: null, received: [], left: [], ignored: [] };
     this.tell = { busy: () => {}, wanted: () => {}, arrived: () => {} };
     this.speed = 0;
@@ -47,7 +54,8 @@ class Uploads {
     const received = new Set(data.received);
     for (const one of this.list.filter((one) => one.state === "done" && received.has(one.id))) this.forget(one);
     if (this.parent !== parent || !parent.querySelector(".uploads")) this.build(parent);
-    this.hint.textContent = data.limit ? `${data.hint} · up to ${units(data.limit)} a file` : data.hint;
+    this.hint.textContent = data.hint;
+    this.most.textContent = data.limit ? `Up to ${units(data.limit)} a file` : "";
     this.findLeft();
     this.go();
   }
@@ -61,7 +69,8 @@ class Uploads {
     this.zone = make("div", "zone");
     const words = make("div", "words");
     this.hint = make("div", "hint");
-    words.append(make("div", "call", "Drop files or folders here"), this.hint);
+    this.most = make("div", "hint");
+    words.append(make("div", "call", "Drop files or folders here"), this.hint, this.most);
     const choose = make("div", "choose");
     for (const [label, folder] of [["Choose files", false], ["Choose a folder", true]]) {
       const input = make("input");
@@ -77,7 +86,9 @@ class Uploads {
       open.onclick = () => input.click();
       choose.append(open, input);
     }
-    this.zone.append(make("span", "icon", "upload_file"), words, choose);
+    const sign = make("span", "icon", "upload_file");
+    sign.setAttribute("aria-hidden", "true");
+    this.zone.append(sign, words, choose);
 
     this.sum = make("div", "sum");
     this.said = make("span", "total");
@@ -183,6 +194,10 @@ class Uploads {
   forget(one) {
     if (one.id) this.ended.add(one.id);
     if (one.active) one.stop();
+    if (one.state === "done") {
+      this.past.files += 1;
+      this.past.bytes += one.size;
+    }
     this.list = this.list.filter((other) => other !== one);
   }
 
@@ -213,20 +228,23 @@ class Uploads {
   }
 
   paint() {
-    const { list } = this;
+    const failed = this.list.filter((one) => one.state === "failed");
+    const list = this.list.filter((one) => one.state !== "failed");
     const active = list.filter((one) => one.active);
-    const size = list.reduce((sum, one) => sum + one.size, 0);
-    const sent = list.reduce((sum, one) => sum + one.sent, 0);
-    const done = list.filter((one) => one.state === "done").length;
-    this.sum.hidden = this.whole.hidden = active.length < 2 && list.length < 2;
+    if (!active.length) this.past = { files: 0, bytes: 0 };
+    const size = list.reduce((sum, one) => sum + one.size, this.past.bytes);
+    const sent = list.reduce((sum, one) => sum + one.sent, this.past.bytes);
+    const done = this.past.files + list.length - active.length;
+    this.sum.hidden = this.whole.hidden = !active.length || this.past.files + list.length < 2;
     const rest = active.reduce((sum, one) => sum + one.size - one.sent, 0);
-    const parts = [`${done} of ${files(list.length)}`, `${units(sent)} of ${units(size)}`];
-    if (this.speed > 1) parts.push(`${units(this.speed)}/s`);
-    if (this.speed > 1 && rest / this.speed > 2) parts.push(`${lasting(rest / this.speed)} left`);
-    this.said.textContent = parts.join(" · ");
+    const pace = [];
+    if (this.speed > 1) pace.push(`${units(this.speed)}/s`);
+    if (this.speed > 1 && rest / this.speed > 2) pace.push(`${lasting(rest / this.speed)} left`);
+    this.pace = this.sum.hidden ? pace : []; // of a single file: beside its own progress
+    this.said.textContent = [`${done} of ${files(this.past.files + list.length)}`, `${units(sent)} of ${units(size)}`, ...pace].join(" · ");
     this.whole.firstChild.style.width = `${size ? (sent / size) * 100 : 0}%`;
     this.buttons(active);
-    const shown = [...list, ...this.left];
+    const shown = [...failed, ...list, ...this.left]; // what needs somebody comes first
     const key = (one) => (one instanceof Sending ? one : one.id);
     const keep = new Set(shown.map(key));
     for (const [known, row] of this.rows) {
@@ -242,15 +260,14 @@ class Uploads {
       this.fill(row, one);
     });
     this.items.hidden = !shown.length;
-    this.announce(active.length, list);
+    this.announce(active, failed.length);
   }
 
   // For those who hear the page: what changes rarely, not every percent.
-  announce(active, list) {
-    const failed = list.filter((one) => one.state === "failed").length;
-    const lost = list.some((one) => one.state === "waiting");
-    const text = active
-      ? `Uploading ${files(active)}${lost ? ", the connection is lost" : ""}${failed ? `, ${failed} failed` : ""}`
+  announce(active, failed) {
+    const lost = active.some((one) => one.state === "waiting");
+    const text = active.length
+      ? `Uploading ${files(active.length)}${lost ? ", the connection is lost" : ""}${failed ? `, ${failed} failed` : ""}`
       : failed ? `${files(failed)} could not be uploaded` : this.announced ? "No upload is under way any more" : "";
     if (text !== this.announced) this.live.textContent = this.announced = text;
   }
@@ -287,8 +304,10 @@ class Uploads {
     bar.setAttribute("aria-valuemax", "100");
     const fill = make("i");
     bar.append(fill);
-    box.append(text, tools, bar);
-    return { box, detail, tools, bar, fill, kind: null };
+    const icon = make("span", "icon");
+    icon.setAttribute("aria-hidden", "true");
+    box.append(icon, text, tools, bar);
+    return { box, icon, detail, tools, bar, fill, kind: null };
   }
 
   fill(row, one) {
@@ -299,7 +318,7 @@ class Uploads {
     const state = held ? one.state : "left";
     const says = {
       queued: one.sent ? `Goes on soon, ${of}` : `Waits for its turn · ${units(one.size)}`,
-      sending: share < 1 ? of : "Sent, being stored …",
+      sending: share < 1 ? [of, ...this.pace].join(" · ") : "Sent, being stored …",
       waiting: `${one.error || "The connection is lost."} Next try in ${Math.max(1, Math.ceil((one.again - Date.now()) / 1000))} s · ${of}`,
       paused: `Paused · ${of}`,
       done: "Received, being looked at …",
@@ -309,11 +328,13 @@ class Uploads {
     const text = one.path && state !== "failed" ? `${one.path} · ${says}` : says;
     if (row.detail.textContent !== text) row.detail.textContent = text;
     row.bar.hidden = state === "failed" || state === "done";
+    row.bar.classList.toggle("none", !share); // its place is kept
     row.bar.setAttribute("aria-valuenow", String(percent));
     row.fill.style.width = `${share * 100}%`;
     if (row.kind === state) return;
     row.kind = state;
     row.box.className = `item ${state}`;
+    row.icon.textContent = ICONS[state];
     const focused = row.tools.contains(row.tools.getRootNode().activeElement);
     row.tools.replaceChildren(...this.toolsFor(one, state));
     if (focused) row.tools.querySelector("button")?.focus();
