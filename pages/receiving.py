@@ -48,12 +48,12 @@ def resume(runtime: Runtime) -> None:
         return
     if "uploads" not in st.query_params:
         return
-    state.workspace = runtime.open_workspace(st.query_params["uploads"], context.owner())
+    state.workspace = runtime.open_workspace(st.query_params["uploads"])
     if state.workspace is None:
         del st.query_params["uploads"]
         return
     state.workspace.keep()
-    uploads = runtime.uploads.of(state.workspace, context.owner())
+    uploads = runtime.uploads.of(state.workspace)
     named = {upload.stored.path for upload in uploads if upload.stored}
     look_at(runtime, uploads)
     for file in state.workspace.files():
@@ -65,14 +65,14 @@ def ask(runtime: Runtime, simple: bool, source: str | None) -> bool:
     """Let the person give files; return whether some are on their way to the server."""
     uploads: list[Upload] = []
     if state.workspace is not None:
-        uploads = runtime.uploads.of(state.workspace, context.owner())
+        uploads = runtime.uploads.of(state.workspace)
         look_at(runtime, uploads)
     left = [left for upload in uploads if (left := _left(upload))]
     if source != "Microphone" and not simple:
         return components.uploads(
             workspace=state.workspace.path.name if state.workspace else None,
             hint=KINDS,
-            limit=runtime.uploads.file_limit,
+            limit=runtime.upload_limit,
             received=[upload.id for upload in uploads if upload.finished],
             left=left,
             ignored=sorted(SYSTEM_FILES),
@@ -137,7 +137,7 @@ def _copy(runtime: Runtime, files: list[Any]) -> None:
 
 def _open_workspace(runtime: Runtime) -> None:
     if state.workspace is None:
-        state.workspace = runtime.new_workspace(context.owner())
+        state.workspace = runtime.new_workspace()
         st.query_params["uploads"] = state.workspace.path.name
 
 

@@ -27,7 +27,7 @@ from services.files.workspace import PREFIX, StoredFile, Workspace, created_at
 
 NAMED = "upload-"
 RECORD, PART = ".json", ".part"
-_ID = re.compile(r"([0-9a-f]{12})-([0-9a-f]{32})")
+_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})")
 
 ACTIVE_SECONDS = 900.0
 """Time without a byte after which the room that an upload still needs is not kept for it."""

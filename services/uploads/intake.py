@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Self
 
 from services.errors import OverLimit
 from services.files import operations
@@ -13,14 +15,14 @@ from services.files.disk import Room
 from services.files.uploads import Receiver, Upload, Uploads
 from services.files.workspace import PREFIX, StoredFile, Workspace
 
-_WORKSPACE = re.compile(PREFIX + "[0-9a-f]{12}")
+_WORKSPACE = re.compile(PREFIX + "[0-9a-f]{32}")
 
 LONGEST_NAME = 1000
 """Characters of a file's name; no file system that we know takes more than 255."""
 
 
 class Intake:
-    """The uploads of all people. Any thread may use it.
+    """The uploads of one person, whom `seen_by` names. Any thread may use it.
 
     Args:
         room: The temp root and its room.
@@ -38,53 +40,62 @@ class Intake:
         owner_limit: int | None,
         submitted: Callable[[Path], bool],
     ) -> None:
-        self.file_limit = file_limit
+        self._owner = ""
+        self._file_limit = file_limit
         self._owner_limit = owner_limit
         self._room = room
         self._uploads = Uploads(room, max_age)
         self._submitted = submitted
         self._beginning = threading.Lock()
 
+    def seen_by(self, owner: str) -> Self:
+        """Return the same for somebody else."""
+        theirs = copy.copy(self)
+        theirs._owner = owner
+        return theirs
+
     def begin(
-        self, owner: str, name: str, size: int, workspace: str | None = None, metadata: str = ""
+        self, name: str, size: int, workspace: str | None = None, metadata: str = ""
     ) -> Upload:
         """Announce a file of `size` bytes.
 
         Args:
-            workspace: Name of the workspace of a session of `owner`; a new one when not given.
+            workspace: Name of the workspace of a session of theirs; a new one when not given.
             metadata: What the sender wants to be told again; it is kept as it is.
 
         Raises:
             KeyError: there is no such workspace.
-            OverLimit: the file is larger than allowed, or `owner` has too much here already.
+            OverLimit: the file is larger than allowed, or they have too much here already.
             DiskFull: there is no room for it.
         """
         if len(name) > LONGEST_NAME:
             raise OverLimit(f"A file's name can have {LONGEST_NAME} characters at most.")
-        if self.file_limit is not None and size > self.file_limit:
+        limit = self._file_limit
+        if limit is not None and size > limit:
             raise OverLimit(
-                f"“{name}” has {_gigabytes(size)}; one file may have {_gigabytes(self.file_limit)} "
-                "at most (setting upload_limit_gb). Cut it, or ask for a higher limit."
+                f"“{name}” has {_gigabytes(size)}; one file may have {_gigabytes(limit)} at most "
+                "(setting upload_limit_gb). Cut it, or ask for a higher limit."
             )
         with self._beginning:  # or two at once would both find the room that is there for one
-            self._require_share(owner, name, size)
-            home = self._workspace(owner, workspace)
-            return self._uploads.begin(home, owner, name, size, metadata)
+            self._require_share(name, size)
+            home = self._workspace(workspace)
+            return self._uploads.begin(home, self._owner, name, size, metadata)
 
-    def find(self, id: str, owner: str) -> Upload:
+    def find(self, id: str) -> Upload:
         """Return the upload of that id.
 
         Raises:
-            KeyError: `owner` has none of that id, it was given up, or a batch has its file.
+            KeyError: they have none of that id, it was given up, or a batch has its file.
         """
         upload = self._uploads.find(id)
-        if upload is None or upload.owner != owner or self._submitted(upload.workspace.path):
+        mine = upload is not None and upload.owner == self._owner
+        if upload is None or not mine or self._submitted(upload.workspace.path):
             raise KeyError(id)
         return upload
 
-    def of(self, workspace: Workspace, owner: str) -> list[Upload]:
-        """Return the uploads that `owner` began in a workspace, by name."""
-        return [upload for upload in self._uploads.of(workspace) if upload.owner == owner]
+    def of(self, workspace: Workspace) -> list[Upload]:
+        """Return the uploads that they began in a workspace, by name."""
+        return [upload for upload in self._uploads.of(workspace) if upload.owner == self._owner]
 
     def receive(self, upload: Upload) -> Receiver:
         """Open an upload to go on with it; only one at a time may."""
@@ -103,20 +114,20 @@ class Intake:
         ):
             upload.workspace.remove(stored)
 
-    def collect(self, ids: Iterable[str], owner: str) -> tuple[Workspace, list[StoredFile]]:
-        """Gather finished uploads of `owner` in one workspace, ready to be submitted from there.
+    def collect(self, ids: Iterable[str]) -> tuple[Workspace, list[StoredFile]]:
+        """Gather finished uploads in one workspace, ready to be submitted from there.
 
         Raises:
             KeyError: one of them is unknown, unfinished or in a batch already; all stay.
         """
-        uploads = [self.find(id, owner) for id in dict.fromkeys(ids)]
+        uploads = [self.find(id) for id in dict.fromkeys(ids)]
         for upload in uploads:
             if upload.stored is None:
                 raise KeyError(upload.id)
         home = uploads[0].workspace if uploads else None
         if home is not None and set(self._uploads.of(home)) == set(uploads):
             return home, [file for upload in uploads if (file := upload.stored)]
-        workspace = Workspace.create(self._room, owner)
+        workspace = Workspace.create(self._room, self._owner)
         files = []
         for upload in uploads:
             if (file := upload.stored) is not None:
@@ -128,10 +139,10 @@ class Intake:
             self.end(upload)
         return workspace, files
 
-    def _require_share(self, owner: str, name: str, size: int) -> None:
+    def _require_share(self, name: str, size: int) -> None:
         if self._owner_limit is None:
             return
-        held = self._uploads.held_by(owner)
+        held = self._uploads.held_by(self._owner)
         if held + size > self._owner_limit:
             raise OverLimit(
                 f"“{name}” has {_gigabytes(size)}; your uploads hold {_gigabytes(held)} and may "
@@ -139,14 +150,14 @@ class Intake:
                 "batches of yours are done, or remove something first."
             )
 
-    def _workspace(self, owner: str, name: str | None) -> Workspace:
+    def _workspace(self, name: str | None) -> Workspace:
         if name is None:
-            return Workspace.create(self._room, owner)
+            return Workspace.create(self._room, self._owner)
         workspace = Workspace(self._room.root / name, self._room)
         # Its form first: what else the name may be never reaches the file system.
         if not _WORKSPACE.fullmatch(name) or not workspace.exists:
             raise KeyError(name)
-        if workspace.owner != owner or self._submitted(workspace.path):
+        if workspace.owner != self._owner or self._submitted(workspace.path):
             raise KeyError(name)
         return workspace
 

@@ -4,10 +4,14 @@ const PIECE = 16 * 1024 * 1024; // bytes in one request: a server that stops wai
 const PAUSES = [0.5, 1, 2, 4, 8, 15, 30]; // seconds until the next try; the last one stays
 const SILENCE = 45; // seconds without progress after which a connection counts as lost
 
+// What a problem (RFC 9457) says; what stands in front of the server answers with pages of its own.
+const sentence = (body) => {
+  try { return JSON.parse(body).detail ?? ""; } catch { return ""; }
+};
+
 class Refused extends Error {
   constructor(status, text) {
-    // What stands in front of the server answers with pages of its own.
-    super(!text || text.trimStart().startsWith("<") ? `The server refused this (${status}).` : text);
+    super(text || `The server refused this (${status}).`);
     this.status = status;
   }
 }
@@ -138,7 +142,7 @@ class Sending {
       signal: method === "DELETE" ? undefined : this.abort.signal,
       keepalive: method === "DELETE",
     });
-    if (!answer.ok) throw new Refused(answer.status, await answer.text());
+    if (!answer.ok) throw new Refused(answer.status, sentence(await answer.text()));
     return answer;
   }
 
@@ -165,7 +169,7 @@ class Sending {
       // After the last byte the server stores the file, which may take it a while.
       request.upload.onload = () => clearTimeout(silent);
       request.onload = () => {
-        if (request.status !== 204) return reject(new Refused(request.status, request.responseText));
+        if (request.status !== 204) return reject(new Refused(request.status, sentence(request.responseText)));
         this.offset = this.sent = Number(request.getResponseHeader("Upload-Offset"));
         this.changed(this);
         resolve();
