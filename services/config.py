@@ -175,6 +175,12 @@ class Settings(BaseSettings, PeopleSettings):
     temp_limit_gb: float | None = Field(None, gt=0)
     """Room that temporary files may take, in GB; as much as fits when unset."""
 
+    upload_limit_gb: float | None = Field(None, gt=0)
+    """Size that one uploaded file may have, in GB; as much as fits when unset."""
+
+    owner_upload_limit_gb: float | None = Field(None, gt=0)
+    """Room that the uploads of one person may take at once, in GB; as much as fits when unset."""
+
     workspace_hours: float = Field(24.0, gt=0)
     """Age at which an upload that nobody submitted is removed, in hours."""
 

@@ -53,6 +53,10 @@ class LibraryError(PermanentError):
     """The library cannot do what was asked of it: a model, a filter, a damaged database."""
 
 
+class OverLimit(PermanentError):
+    """Somebody gives more than the settings allow."""
+
+
 class ModelUnavailable(PermanentError):
     """A speech model that is not on this machine and cannot be fetched."""
 

@@ -11,11 +11,13 @@ from services.config import Settings
 from services.documents.process import DocumentProcess
 from services.errors import AccountError, DiskFull, NotAllowed, ScriptoriumError
 from services.files.disk import Room
+from services.files.janitor import HOUR
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
 from services.people.models import Scope
 from services.shelves import Shelves
+from services.uploads.intake import Intake
 
 
 class Front(Shelves):
@@ -26,9 +28,17 @@ class Front(Shelves):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        limit = settings.temp_limit_gb
         self._temp_room = Room(
-            settings.temp_root, settings.disk_reserve, int(limit * 1e9) if limit else None
+            settings.temp_root, settings.disk_reserve, _bytes(settings.temp_limit_gb)
+        )
+        self.upload_limit = _bytes(settings.upload_limit_gb)
+        """Bytes that one uploaded file may have; None for as many as fit."""
+        self._intake = Intake(
+            self._temp_room,
+            settings.workspace_hours * HOUR,
+            self.upload_limit,
+            _bytes(settings.owner_upload_limit_gb),
+            self._store.is_submitted,
         )
         # A process of its own: a look at an upload does not wait for a page that is rendered.
         self._inspecting = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
@@ -50,9 +60,28 @@ class Front(Shelves):
         """Return one's own workspace of that name, if it is there and no batch has it yet."""
         self.require(Scope.SUBMIT)
         workspace = Workspace(self.settings.temp_root / Path(name).name, self._temp_room)
-        taken = self._store.workspaces(leased=False)
         mine = self.person.everything or workspace.owner == self.person.name
-        return workspace if workspace.exists and mine and workspace.path not in taken else None
+        free = workspace.exists and not self._store.is_submitted(workspace.path)
+        return workspace if mine and free else None
+
+    @property
+    def uploads(self) -> Intake:
+        """The uploads of the person whose view this is.
+
+        Raises:
+            NotAllowed: they may not give work.
+        """
+        self.require(Scope.SUBMIT)
+        return self._intake.seen_by(self.person.name)
+
+    def uploaded(self, upload_ids: Iterable[str]) -> tuple[Workspace, list[StoredFile]]:
+        """Gather finished uploads of one's own, for `submit` with both that this returns.
+
+        Raises:
+            KeyError: one of the ids is unknown, unfinished, or in a batch already.
+            DiskFull: there is no room to bring them together.
+        """
+        return self.uploads.collect(upload_ids)
 
     def inspect(self, file: StoredFile) -> Inspection:
         """Say what an uploaded file is, how long, and whether it can be processed."""
@@ -266,3 +295,7 @@ class Front(Shelves):
 
     def _wake(self) -> None:
         """Say that there is new work; the server's lanes look for it every second anyway."""
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else int(gigabytes * 1e9)

@@ -28,6 +28,8 @@ _news = _register("news", "news.css", ["news.js"])
 _jumps = _register("jumps", "jumps.css", ["jumps.js"])
 _hits = _register("hits", "hits.css", ["hits.js"])
 _facets = _register("facets", "facets.css", ["facets.js"])
+_UPLOADS = ("reader/tools", "uploads/sending", "uploads/chosen", "uploads/uploads")
+_uploads = _register("uploads", "uploads/uploads.css", [f"{part}.js" for part in _UPLOADS])
 _reader = _register("reader", "reader/reader.css", [f"reader/{part}.js" for part in _READER])
 
 
@@ -117,6 +119,49 @@ def reader(
         },
     }
     _reader(data=data, key=key)
+
+
+def uploads(
+    workspace: str | None,
+    hint: str,
+    limit: int | None,
+    received: Sequence[str],
+    left: Sequence[dict[str, Any]],
+    ignored: Sequence[str],
+    key: str,
+    wanted: Callable[[], None],
+) -> bool:
+    """Show a place to drop files; return whether some are on their way to the server.
+
+    The page runs again when a file has arrived.
+
+    Args:
+        workspace: Name of the workspace that they go to; without one, `wanted` is called.
+        hint: Which files can be dropped.
+        limit: Bytes that one file may have.
+        received: Ids of the uploads that the page knows to be finished.
+        left: Unfinished uploads: `id`, `name`, `path`, `size`, `modified` and `offset`.
+        ignored: Names of files that nobody means to upload, in lower case.
+    """
+    # It is only known below, and the component wants to know what it told last.
+    busy = bool(st.session_state.get(key, {}).get("busy"))
+    data = {
+        "workspace": workspace,
+        "hint": hint,
+        "limit": limit,
+        "received": list(received),
+        "left": list(left),
+        "ignored": list(ignored),
+        "busy": busy,
+    }
+    _uploads(
+        data=data,
+        key=key,
+        on_busy_change=_nothing,
+        on_wanted_change=wanted,
+        on_arrived_change=_nothing,
+    )
+    return busy
 
 
 def hits(groups: list[dict[str, Any]], key: str) -> tuple[str, str] | None:

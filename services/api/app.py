@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from services.api import files, oidc, sign_in, transcripts
+from services.api import files, oidc, sign_in, transcripts, uploads
 from services.api.door import Door
 from services.config import Settings
 from services.runtime import Runtime
@@ -18,6 +18,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *oidc.routes(settings),
         *files.routes(),
         *transcripts.routes(),
+        *uploads.routes(),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -26,5 +26,5 @@ def problem(
         headers: More HTTP headers.
         more: Further members, as RFC 9457 allows.
     """
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    body = {"type": "about:blank", "title": responses.get(status, "Error"), "status": status}
     return Problem({**body, "detail": detail, **more}, status, headers)

@@ -233,7 +233,13 @@ def _opened(path: Path, name: str, wav: dict[str, str] = _OPEN_WAV) -> Any:
 def _sound(container: Any, name: str) -> Any:
     if not container.streams.audio:
         raise UnreadableMedia(f"“{name}” has no sound: the file holds no audio track.")
-    return container.streams.audio[0]
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise UnreadableMedia(
+            f"“{name}” cannot be read as audio or video: its sound is of a kind that is not known, "
+            "or damaged. Check that it plays, and upload it again."
+        )
+    return stream
 
 
 def _duration(container: Any, stream: Any) -> float | None:

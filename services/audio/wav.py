@@ -54,7 +54,10 @@ def read_header(handle: BinaryIO) -> WavHeader | None:
             there = size - begin
             return WavHeader(begin, promised, there, plain) if there > 1 else None
         if head[:4] == b"fmt " and length >= 16:
-            tag, channels, rate, _, width, bits = struct.unpack("<HHIIHH", handle.read(16))
+            form = handle.read(16)
+            if len(form) < 16:
+                return None  # it ends here
+            tag, channels, rate, _, width, bits = struct.unpack("<HHIIHH", form)
             plain = (tag, channels, rate, width, bits) == _PLAIN
             length -= 16
         handle.seek(length + length % 2, os.SEEK_CUR)

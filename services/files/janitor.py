@@ -12,8 +12,8 @@ from pathlib import Path
 from services.errors import FileAccessError
 from services.files import operations
 from services.files.temp import SCRATCH
+from services.files.uploads import last_activity
 from services.files.workspace import (
-    created_at,
     is_remainder,
     is_workspace,
     released_at,
@@ -50,7 +50,8 @@ class Janitor:
         root: The temp root; nothing outside it is ever touched.
         leased: Returns the workspaces that an unfinished or failed job needs.
         submitted: Returns the workspaces that were handed over with a batch.
-        max_age: Age in seconds at which a workspace that was never submitted is removed.
+        max_age: Seconds after which a workspace that was never submitted is removed; they begin
+            with its creation, and again with each piece of an upload that arrives.
         unwanted: Returns directories of what was deleted, workspaces or below `results`.
         removed: Called with each of those when it is gone.
         results: The directory that holds a directory per result.
@@ -163,10 +164,12 @@ class Janitor:
         try:
             if not is_workspace(path):  # empty: all but the directory itself was removed
                 return now - path.stat().st_mtime > self._max_age
+            latest, unfinished = last_activity(path)
             released = released_at(path)
-            if released is not None and now - released > GRACE:
+            # Who lost the connection, or closed the lid, may go on with an upload tomorrow.
+            if released is not None and now - released > GRACE and not unfinished:
                 return True
-            return now - created_at(path) > self._max_age
+            return now - latest > self._max_age
         except (OSError, ValueError, KeyError, TypeError):
             return False  # a marker that cannot be read proves nothing
 

@@ -173,8 +173,12 @@ def sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_writer(target: Path) -> Iterator[BinaryIO]:
-    """Open a file that appears as `target` when the block ends well, whole or not at all."""
+def atomic_writer(target: Path, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that appears as `target` when the block ends well, whole or not at all.
+
+    Args:
+        sync: Also after a power cut; else it may be missing or broken then, and costs far less.
+    """
     make_dir(target.parent)
     # delete=False: on Windows a file that deletes itself cannot be opened by anyone else.
     with tempfile.NamedTemporaryFile(
@@ -184,7 +188,8 @@ def atomic_writer(target: Path) -> Iterator[BinaryIO]:
         try:
             yield handle  # type: ignore[misc]
             handle.flush()
-            os.fsync(handle.fileno())
+            if sync:
+                os.fsync(handle.fileno())
         except BaseException as error:
             handle.close()
             discard(part)
@@ -192,15 +197,15 @@ def atomic_writer(target: Path) -> Iterator[BinaryIO]:
                 raise_if_full(error, target)
             raise
     try:
-        replace(part, target)
+        replace(part, target, sync)
     except BaseException:
         discard(part)
         raise
 
 
-def write_atomic(target: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) to `target`, whole or not at all."""
-    with atomic_writer(target) as handle:
+def write_atomic(target: Path, data: bytes | str, sync: bool = True) -> None:
+    """Write `data` (text as UTF-8) to `target`, whole or not at all; see `atomic_writer`."""
+    with atomic_writer(target, sync) as handle:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 

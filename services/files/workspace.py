@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from services.files import operations
 from services.files.disk import Room
@@ -54,8 +54,7 @@ class Workspace:
     def owner(self) -> str:
         """Whose uploads these are; empty where that is not known."""
         try:
-            text = operations.extended(self.path / MARKER).read_text(encoding="utf-8")
-            return str(json.loads(text).get("owner", ""))
+            return str(_marker(self.path).get("owner", ""))
         except (OSError, ValueError):
             return ""
 
@@ -97,7 +96,7 @@ class Workspace:
                 digest.update(block)
                 length += len(block)
                 writer.write(block)
-        return self._place(incoming, name, digest.hexdigest(), length)
+        return self.place(incoming, name, digest.hexdigest(), length)
 
     def add_path(self, source: Path) -> StoredFile:
         """Take the file at `source` in: as a hard link where that does no harm, else as a copy.
@@ -115,7 +114,7 @@ class Workspace:
             except OSError:
                 pass  # another drive, or a file system without links
             else:
-                return self._place(
+                return self.place(
                     incoming, source.name, operations.sha256_of(incoming), found.st_size
                 )
         with operations.open_to_read(source) as content:
@@ -129,6 +128,10 @@ class Workspace:
             for path in sorted(found, key=lambda path: path.stat().st_mtime)
         ]
 
+    def path_of(self, sha256: str, name: str) -> Path:
+        """Return where a file of that content and name lies, or would lie."""
+        return self.path / stored_name(sha256, name)
+
     def sync(self) -> None:
         """Make what was stored survive a power cut: once for all files of a batch."""
         operations.sync_directory(self.path)
@@ -141,8 +144,9 @@ class Workspace:
         # The final name holds the hash, which is known only after the last byte.
         return self.path / f"{INCOMING}{os.urandom(6).hex()}"
 
-    def _place(self, incoming: Path, name: str, sha256: str, size: int) -> StoredFile:
-        target = self.path / stored_name(sha256, name)
+    def place(self, incoming: Path, name: str, sha256: str, size: int) -> StoredFile:
+        """Give a file that lies on the same file system, whole, its name in here."""
+        target = self.path_of(sha256, name)
         # A job may be reading the copy that is there already: on Windows it cannot be replaced
         # then, and if it is whole it need not be.
         if target.exists() and operations.sha256_of(target) == sha256:
@@ -186,13 +190,20 @@ def released_at(path: Path) -> float | None:
 
 def created_at(path: Path) -> float:
     """Return when the workspace at `path` was made, in seconds since the epoch."""
-    return float(json.loads((path / MARKER).read_text())["created"])
+    return float(_marker(path)["created"])
 
 
 def is_workspace(path: Path) -> bool:
     """Whether `path` is a directory that `Workspace.create` made."""
     named = path.name.startswith(PREFIX) and not operations.is_link(path)
     return named and operations.extended(path / MARKER).is_file()
+
+
+def _marker(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        operations.extended(path / MARKER).read_text(encoding="utf-8")
+    )
+    return found
 
 
 def is_remainder(path: Path) -> bool:

@@ -236,6 +236,12 @@ class StoreReader:
         with self._reader() as session:
             return {Path(workspace) for workspace in session.scalars(query)}
 
+    def is_submitted(self, workspace: Path) -> bool:
+        """Whether a batch has the workspace at this path."""
+        query = select(BatchRow.id).where(BatchRow.workspace == str(workspace)).limit(1)
+        with self._reader() as session:
+            return session.scalar(query) is not None
+
 
 def within(reach: Reach) -> ColumnElement[bool]:
     """Return the condition that a job is within somebody's reach."""

@@ -135,6 +135,15 @@ CHANGES = {("PATCH", "/files/{job_id}/edits"): "recording"}
 """What changes something of somebody's."""
 
 
+UPLOADS = {
+    ("POST", "/files/uploads"),
+    ("POST", "/files/uploads/{upload_id}"),
+    ("PATCH", "/files/uploads/{upload_id}"),
+    ("DELETE", "/files/uploads/{upload_id}"),
+}
+"""How files are given: each upload is its sender's alone."""
+
+
 def served(settings: Settings) -> set[tuple[str, str]]:
     """Return every (method, path) of ours; one for all that are safe."""
     found = set()
@@ -151,7 +160,7 @@ def served(settings: Settings) -> set[tuple[str, str]]:
 
 
 def test_every_route_is_in_the_matrix(house):
-    assert served(house.runtime.settings) == EVERYBODY | set(CONTENT) | set(CHANGES)
+    assert served(house.runtime.settings) == EVERYBODY | set(CONTENT) | set(CHANGES) | UPLOADS
 
 
 def address(house: House, path: str, job_id: str) -> str:
@@ -208,6 +217,49 @@ def test_changes_are_for_those_who_may_make_them(house, method, path):
     assert set(expected) == set(house.headers)
     found = {who: asked(house, who, method, where, json=body).status_code for who in expected}
     assert found == expected
+
+
+def test_uploads_are_given_by_those_who_may_and_continued_by_who_began_them(house):
+    spoken = {"Tus-Resumable": "1.0.0"}
+    piece = {**spoken, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+
+    def sent(who: str, method: str, path: str, headers: dict[str, str], content: bytes = b""):
+        client = client_of(house.runtime)
+        given = house.headers[who] | headers
+        return client.request(method, path, headers=given, content=content)
+
+    def begun(who: str):
+        return sent(who, "POST", "/files/uploads", {**spoken, "Upload-Length": "3"})
+
+    expected = {
+        **dict.fromkeys(STRANGERS, 401),
+        **dict.fromkeys(("guest", "reading token"), 403),
+        **dict.fromkeys(("owner", "submitting token", *OTHERS), 201),
+    }
+    assert {who: begun(who).status_code for who in house.headers} == expected
+    path = begun("owner").headers["Location"]
+    for who, status in expected.items():
+        if who not in ("owner", "submitting token"):  # both are bo
+            wrong = 404 if status == 201 else status
+            assert sent(who, "PATCH", path, piece, b"abc").status_code == wrong
+            assert sent(who, "HEAD", path, spoken).status_code == wrong
+            assert sent(who, "DELETE", path, spoken).status_code == wrong
+            other_way = {**spoken, "X-HTTP-Method-Override": "DELETE"}
+            assert sent(who, "POST", path, other_way).status_code == wrong
+    for site in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert sent("owner", "PATCH", path, piece | site, b"abc").status_code == 403
+        assert sent("owner", "POST", "/files/uploads", spoken | site).status_code == 403
+        hidden = {**spoken, **site, "X-HTTP-Method-Override": "DELETE"}
+        assert sent("owner", "HEAD", path, hidden).status_code == 200, "and nothing is deleted"
+    assert sent("submitting token", "PATCH", path, piece, b"abc").status_code == 204
+    id = path.rpartition("/")[2]
+    for who in OTHERS:
+        with pytest.raises(KeyError):
+            house.front(who).uploaded([id])
+    with pytest.raises(NotAllowed):
+        house.front("reading token").uploaded([id])
+    _, files = house.front("owner").uploaded([id])
+    assert [file.path.read_bytes() for file in files] == [b"abc"]
 
 
 def test_a_page_of_another_site_changes_nothing(house):

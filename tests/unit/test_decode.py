@@ -276,3 +276,15 @@ def test_seconds_grow_while_it_reads(tmp_path):
     decoder = Decoder(path)
     seen = [decoder.seconds for _ in decoder.blocks()]
     assert all(a < b for a, b in pairwise(seen)) and decoder.declared == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("offset", "wrong"), [(20, b"\xee\xee"), (28, b"")], ids=["unknown codec", "cut header"]
+)
+def test_a_header_that_is_damaged_is_told_in_a_sentence(tmp_path, offset, wrong):
+    path = media.write_wav(tmp_path / "a.wav", media.tone(0.1))
+    data = path.read_bytes()
+    rest = data[offset + len(wrong) :] if wrong else b""
+    path.write_bytes(data[:offset] + wrong + rest)
+    with pytest.raises(UnreadableMedia, match="“a.wav” cannot be read"):
+        probe(path)

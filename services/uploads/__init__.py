@@ -1,0 +1,1 @@
+"""Receiving files over HTTP, piece by piece."""

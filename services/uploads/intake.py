@@ -1,0 +1,166 @@
+"""Who may upload what: owners, limits, and workspaces that a batch has taken."""
+
+from __future__ import annotations
+
+import copy
+import re
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+from services.errors import OverLimit
+from services.files import operations
+from services.files.disk import Room
+from services.files.uploads import Receiver, Upload, Uploads
+from services.files.workspace import PREFIX, StoredFile, Workspace
+
+_WORKSPACE = re.compile(PREFIX + "[0-9a-f]{32}")
+
+LONGEST_NAME = 1000
+"""Characters of a file's name; no file system that we know takes more than 255."""
+
+
+class Intake:
+    """The uploads of one person, whom `seen_by` names. Any thread may use it.
+
+    Args:
+        room: The temp root and its room.
+        max_age: Seconds after its last byte at which an upload that nobody finished is given up.
+        file_limit: Bytes that one file may have; None for as many as fit.
+        owner_limit: Bytes that the uploads of one person may hold together.
+        submitted: Whether a batch has the workspace at a path; its files are that batch's then.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        max_age: float,
+        file_limit: int | None,
+        owner_limit: int | None,
+        submitted: Callable[[Path], bool],
+    ) -> None:
+        self._owner = ""
+        self._file_limit = file_limit
+        self._owner_limit = owner_limit
+        self._room = room
+        self._uploads = Uploads(room, max_age)
+        self._submitted = submitted
+        self._beginning = threading.Lock()
+
+    def seen_by(self, owner: str) -> Self:
+        """Return the same for somebody else."""
+        theirs = copy.copy(self)
+        theirs._owner = owner
+        return theirs
+
+    def begin(
+        self, name: str, size: int, workspace: str | None = None, metadata: str = ""
+    ) -> Upload:
+        """Announce a file of `size` bytes.
+
+        Args:
+            workspace: Name of the workspace of a session of theirs; a new one when not given.
+            metadata: What the sender wants to be told again; it is kept as it is.
+
+        Raises:
+            KeyError: there is no such workspace.
+            OverLimit: the file is larger than allowed, or they have too much here already.
+            DiskFull: there is no room for it.
+        """
+        if len(name) > LONGEST_NAME:
+            raise OverLimit(f"A file's name can have {LONGEST_NAME} characters at most.")
+        limit = self._file_limit
+        if limit is not None and size > limit:
+            raise OverLimit(
+                f"“{name}” has {_gigabytes(size)}; one file may have {_gigabytes(limit)} at most "
+                "(setting upload_limit_gb). Cut it, or ask for a higher limit."
+            )
+        with self._beginning:  # or two at once would both find the room that is there for one
+            self._require_share(name, size)
+            home = self._workspace(workspace)
+            return self._uploads.begin(home, self._owner, name, size, metadata)
+
+    def find(self, id: str) -> Upload:
+        """Return the upload of that id.
+
+        Raises:
+            KeyError: they have none of that id, it was given up, or a batch has its file.
+        """
+        upload = self._uploads.find(id)
+        mine = upload is not None and upload.owner == self._owner
+        if upload is None or not mine or self._submitted(upload.workspace.path):
+            raise KeyError(id)
+        return upload
+
+    def of(self, workspace: Workspace) -> list[Upload]:
+        """Return the uploads that they began in a workspace, by name."""
+        return [upload for upload in self._uploads.of(workspace) if upload.owner == self._owner]
+
+    def receive(self, upload: Upload) -> Receiver:
+        """Open an upload to go on with it; only one at a time may."""
+        return self._uploads.receive(upload)
+
+    def expires(self, upload: Upload) -> float:
+        """Return when an unfinished upload is given up, in seconds since the epoch."""
+        return self._uploads.expires(upload)
+
+    def end(self, upload: Upload) -> None:
+        """Delete an upload with its file, unless another upload stored the same file."""
+        stored = upload.stored
+        self._uploads.discard(upload)
+        if stored is not None and not any(
+            other.stored == stored for other in self._uploads.of(upload.workspace)
+        ):
+            upload.workspace.remove(stored)
+
+    def collect(self, ids: Iterable[str]) -> tuple[Workspace, list[StoredFile]]:
+        """Gather finished uploads in one workspace, ready to be submitted from there.
+
+        Raises:
+            KeyError: one of them is unknown, unfinished or in a batch already; all stay.
+        """
+        uploads = [self.find(id) for id in dict.fromkeys(ids)]
+        for upload in uploads:
+            if upload.stored is None:
+                raise KeyError(upload.id)
+        home = uploads[0].workspace if uploads else None
+        if home is not None and set(self._uploads.of(home)) == set(uploads):
+            return home, [file for upload in uploads if (file := upload.stored)]
+        workspace = Workspace.create(self._room, self._owner)
+        files = []
+        for upload in uploads:
+            if (file := upload.stored) is not None:
+                # A second name, so that a failure half-way leaves every upload as it was.
+                copy = workspace.path_of(file.sha256, file.name)
+                operations.link_or_copy(file.path, copy)
+                files.append(StoredFile(copy, file.name, file.sha256, file.size))
+        for upload in uploads:
+            self.end(upload)
+        return workspace, files
+
+    def _require_share(self, name: str, size: int) -> None:
+        if self._owner_limit is None:
+            return
+        held = self._uploads.held_by(self._owner)
+        if held + size > self._owner_limit:
+            raise OverLimit(
+                f"“{name}” has {_gigabytes(size)}; your uploads hold {_gigabytes(held)} and may "
+                f"hold {_gigabytes(self._owner_limit)} (setting owner_upload_limit_gb). Wait until "
+                "batches of yours are done, or remove something first."
+            )
+
+    def _workspace(self, name: str | None) -> Workspace:
+        if name is None:
+            return Workspace.create(self._room, self._owner)
+        workspace = Workspace(self._room.root / name, self._room)
+        # Its form first: what else the name may be never reaches the file system.
+        if not _WORKSPACE.fullmatch(name) or not workspace.exists:
+            raise KeyError(name)
+        if workspace.owner != self._owner or self._submitted(workspace.path):
+            raise KeyError(name)
+        return workspace
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 1e7 else f"{size / 1e6:,.2f} MB"
