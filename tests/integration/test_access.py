@@ -391,6 +391,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
             lambda f: f.webhook_trouble(),
             lambda f: f.index_again(),
             lambda f: f.check_library(),
+            lambda f: f.ask_to_restore(house.runtime.settings.library_dir / "x"),
             lambda f: f.inherit("bo", "cy"),
             lambda f: f.beginning_with("a"),
         ):
