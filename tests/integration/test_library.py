@@ -27,7 +27,7 @@ from tests import media, text_models
 PAUSE = np.zeros(16_000, np.float32)
 
 
-def until(true: Callable[[], object], seconds: float = 90.0) -> None:
+def until(true: Callable[[], object], seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
