@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 
 from services.api import files, oidc, sign_in, transcripts
 from services.api.door import Door
+from services.api.v1 import app as v1
 from services.config import Settings
 from services.runtime import Runtime
 
@@ -18,6 +19,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *oidc.routes(settings),
         *files.routes(),
         *transcripts.routes(),
+        *v1.routes(),
     ]
 
 
