@@ -18,6 +18,7 @@ from services.api.stopping import notice_signals, stopping
 from services.api.v1 import events
 from services.api.v1.app import API, OPENAI, described
 from services.config import Settings
+from services.library.models import Filters, Found, Group, Hit
 from services.people.models import LOCAL
 from services.runtime import Runtime
 from tests import media
@@ -377,6 +378,51 @@ def test_the_choices_are_those_that_a_submission_may_make(client, runtime):
     refused = submit(client, ("a.wav", SOUND), model="nvidia/canary-1b-v2")
     assert refused.status_code == 422
     assert submit(client, ("a", b""), engine="whisper", model="spoken-digits").status_code == 422
+
+
+def test_a_search_is_asked_as_the_library_understands_it(client, runtime, done, monkeypatch):
+    batch, (sound, _, _) = done
+    asked: list = []
+    hit = Hit(
+        *("key", SAID, 0.5, sound["id"], NAME, "audio", "local", batch["id"], 7.0),
+        start=1.5,
+        spans=((3, 8),),
+        tags=("team",),
+    )
+
+    def search_page(self, *given, **more):
+        asked.append((*given, more))
+        return Found((Group(sound["id"], (hit,)),), 21, {"kind": {"audio": 21}}, False)
+
+    missing = client.get("/api/v1/search", params={"q": "empty"})
+    assert missing.status_code == 404 and "switched off" in missing.json()["detail"]
+    monkeypatch.setattr(Runtime, "has_library", True)
+    monkeypatch.setattr(Runtime, "search_page", search_page)
+    query = {"q": "empty", "limit": 5, "offset": 20, "kind": "audio", "job": sound["id"]}
+    more = {"tag": ["team", "x"], "collection": "c", "since": 1, "until": 9, "language": "en"}
+    found = client.get("/api/v1/search", params=query | more).json()
+    (typed, filters, limit, offset, patience), *_ = asked
+    assert (typed, limit, offset) == ("empty", 5, 20) and patience["patience"] <= 60
+    assert filters == Filters(
+        kind="audio",
+        source=sound["id"],
+        language="en",
+        since=1.0,
+        until=9.0,
+        tags=("team", "x"),
+        collections=("c",),
+    )
+    assert (found["total"], found["facets"], found["semantic"]) == (
+        21,
+        {"kind": {"audio": 21}},
+        False,
+    )
+    (source,) = found["items"]
+    assert (source["job"], source["batch"], source["tags"]) == (sound["id"], batch["id"], ["team"])
+    (passage,) = source["hits"]
+    assert (passage["text"], passage["spans"], passage["start"]) == (SAID, [[3, 8]], 1.5)
+    for wrong in ({}, {"q": "x", "kind": "film"}, {"q": "x", "limit": 51}, {"q": "x", "foo": 1}):
+        assert client.get("/api/v1/search", params=wrong).status_code == 422
 
 
 def test_who_asks_and_what_is_watched(client, runtime):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from services.api.problems import openai_problem, problem
 from services.api.v1 import batches, events, jobs, openai, options, results, search, system
 from services.api.v1.endpoint import routes as routes_of
-from services.api.v1.guard import Guard
+from services.api.v1.guard import Guard, Renderer
 from services.api.v1.models import OpenAIProblem, Problem
 from services.api.v1.openapi import Table, document
 from services.api.v1.page import page
@@ -55,12 +56,17 @@ def routes() -> list[BaseRoute]:
         Route("/v1/docs", docs),
     ]
     return [
-        Mount("/api", Guard(Router(api, redirect_slashes=False), _problem)),
-        Mount(
-            "/v1",
-            Guard(Router(routes_of("", OPENAI.endpoints), redirect_slashes=False), openai_problem),
-        ),
+        _mounted("/api", api, _problem),
+        _mounted("/v1", routes_of("", OPENAI.endpoints), openai_problem),
     ]
+
+
+def _mounted(prefix: str, routes: Sequence[BaseRoute], render: Renderer) -> Mount:
+    """Mount routes so that whatever goes wrong below a prefix is rendered in one way."""
+    made = Mount(prefix, Guard(Router(routes, redirect_slashes=False), render))
+    # Also what has a line end in its path; Starlette's dot stops there.
+    made.path_regex = re.compile(made.path_regex.pattern, re.DOTALL)
+    return made
 
 
 @cache
@@ -70,6 +76,6 @@ def described() -> dict[str, Any]:
 
 
 def _problem(
-    status: int, detail: str, headers: Mapping[str, str] | None, errors: list[dict[str, str]]
+    status: int, detail: str, headers: Mapping[str, str] | None, errors: Sequence[Mapping[str, str]]
 ) -> Response:
-    return problem(status, detail, headers, **({"errors": errors} if errors else {}))
+    return problem(status, detail, headers, **({"errors": list(errors)} if errors else {}))

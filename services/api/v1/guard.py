@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -24,7 +24,7 @@ from services.errors import (
 
 log = logging.getLogger(__name__)
 
-Renderer = Callable[[int, str, Mapping[str, str] | None, list[dict[str, str]]], Response]
+Renderer = Callable[[int, str, Mapping[str, str] | None, Sequence[Mapping[str, str]]], Response]
 """Makes an answer of a status, a sentence, HTTP headers, and where in the request it is wrong."""
 
 STATUSES: tuple[tuple[type[ScriptoriumError], int], ...] = (

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -42,6 +42,13 @@ MEDIA = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
 }
+
+
+def _not_streamed(wanted: bool) -> bool:
+    if wanted:
+        raise ValueError("the text comes when it is whole; ask without stream")
+    return wanted
+
 
 Nothing = BeforeValidator(lambda value: None if value == "" else value)
 """Takes an empty field for one that is not there, as some clients send it."""
@@ -74,7 +81,9 @@ class TranscriptionForm(TranslationForm):
         [], alias="timestamp_granularities[]"
     )
     """Whether `verbose_json` has words too."""
-    stream: bool = False
+    stream: Annotated[
+        bool, AfterValidator(_not_streamed), Field(json_schema_extra={"const": False})
+    ] = False
     """Only false: the text comes when it is whole."""
 
 
@@ -172,8 +181,6 @@ async def transcribe(
     idempotency_key: Key = None,
 ) -> Response:
     """Return what is said in a recording."""
-    if form.stream:
-        raise wrong("form.stream", "the text comes when it is whole; ask without stream")
     options = replace(_options(front, form), language=form.language)
     job = await _processed(front, request, form.file, options, workspace, idempotency_key)
     words = "word" in form.timestamp_granularities

@@ -96,10 +96,14 @@ class _Schemas:
         """Return the schema of a type."""
         return self._found[kind]
 
+    def resolved(self, kind: Any) -> Schema:
+        """Return the schema of a type itself, not where it stands."""
+        schema = self.of(kind)
+        return self._all[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
     def properties(self, kind: Any) -> Iterable[tuple[str, Schema, bool]]:
         """Yield the name and the schema of each property, and whether it must be there."""
-        schema = self.of(kind)
-        schema = self._all[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        schema = self.resolved(kind)
         for name, inner in schema.get("properties", {}).items():
             yield name, _sent(inner), name in schema.get("required", ())
 
@@ -122,8 +126,7 @@ def _operation(table: Table, one: Endpoint, schemas: _Schemas) -> Schema:
     if "form" in one.takes:
         form = one.takes["form"]
         properties = {name: schema for name, schema, _ in schemas.properties(form)}
-        required = [name for name, _, needed in schemas.properties(form) if needed]
-        schema = {"type": "object", "properties": properties, "required": required}
+        schema = {**schemas.resolved(form), "properties": properties}
         objects = [n for n, s in properties.items() if "$ref" in s]
         encoding = {name: {"contentType": "application/json"} for name in objects}
         content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
