@@ -36,6 +36,7 @@ from typing import Any
 import streamlit as st
 
 from services.api import app as web
+from services.api.stopping import notice_signals
 from services.people.settings import check_address
 from services.runtime import Runtime, running
 
@@ -50,6 +51,7 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
     except ScriptoriumError as error:
         refuse(error)
     running.append(runtime)
+    notice_signals()
     try:
         yield {}
     finally:

@@ -73,6 +73,10 @@ class EditConflict(ScriptoriumError):
     """Somebody else changed the same thing meanwhile; nothing was saved."""
 
 
+class KeyReused(ScriptoriumError):
+    """The key of one submission came with another; nothing was submitted."""
+
+
 class AccountError(ScriptoriumError):
     """What was asked of an account, a token or a share cannot be."""
 

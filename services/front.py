@@ -15,6 +15,7 @@ from services.files.janitor import HOUR
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
+from services.jobs.once import Once
 from services.people.models import Scope
 from services.shelves import Shelves
 from services.uploads.intake import Intake
@@ -105,6 +106,7 @@ class Front(Shelves):
         owner: str = "",
         options: Options | None = None,
         workspace: Workspace | None = None,
+        once: Once | None = None,
     ) -> Batch:
         """Queue files as one batch; one that cannot be processed becomes a failed job.
 
@@ -114,9 +116,12 @@ class Front(Shelves):
                 this is.
             options: The settings that its jobs carry; the server's own when not given.
             workspace: Where the stored files lie; a new one when not given.
+            once: The key of the submission; one that was sent before returns its batch, which
+                has another workspace.
 
         Raises:
             DiskFull: there is no room for the copies; nothing was submitted.
+            KeyReused: the key came with something else before; nothing was submitted.
         """
         self.require(Scope.SUBMIT)
         owner = (self.person.everything and owner) or self.person.name
@@ -125,7 +130,7 @@ class Front(Shelves):
         jobs = [self._new_job(workspace, file) for file in files]
         workspace.sync()
         batch = self._store.add_batch(
-            owner, workspace.path, options or self.default_options(), jobs
+            owner, workspace.path, options or self.default_options(), jobs, once
         )
         self._wake()
         return batch

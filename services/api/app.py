@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 
 from services.api import files, oidc, sign_in, transcripts, uploads
 from services.api.door import Door
+from services.api.v1 import app as v1
 from services.config import Settings
 from services.runtime import Runtime
 
@@ -19,6 +20,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *files.routes(),
         *transcripts.routes(),
         *uploads.routes(),
+        *v1.routes(),
     ]
 
 

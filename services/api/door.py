@@ -12,9 +12,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.problems import problem
+from services.api.problems import problem, problem_at
 from services.errors import NotAllowed, SignedOut
 from services.people.models import LOCAL, Person
+from services.people.tokens import PREFIX
 from services.runtime import Runtime
 
 COOKIE = "scriptorium_session"
@@ -81,15 +82,17 @@ class Door:
             if begun or scope["type"] != "http":
                 raise
             status = 401 if isinstance(error, SignedOut) else 403
-            await problem(status, str(error))(scope, receive, send)
+            await problem_at(scope["path"], status, str(error))(scope, receive, send)
 
     def _identify(self, headers: Headers) -> Person | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else None
         people = self._runtime.people
-        if bearer is not None:
+        local = self._runtime.settings.mode == "local"
+        # Clients that cannot be without a key send any to an instance that needs none.
+        if bearer is not None and not (local and not bearer.startswith(PREFIX)):
             return people.identify(None, bearer)
-        if self._runtime.settings.mode == "local":
+        if local:
             return LOCAL
         return people.identify(session_of(headers), None)
 
@@ -113,9 +116,8 @@ class Door:
             query = connection.url.query
             asked = connection.url.path + (f"?{query}" if query else "")
             return RedirectResponse(f"{SIGN_IN}?next={quote(asked, safe='')}", 303)
-        return problem(
-            401, "Sign in, or send a token that is valid.", {"WWW-Authenticate": "Bearer"}
-        )
+        detail = "Sign in, or send a token that is valid."
+        return problem_at(scope["path"], 401, detail, {"WWW-Authenticate": "Bearer"})
 
     async def _refuse(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

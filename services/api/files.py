@@ -65,7 +65,7 @@ def routes() -> list[BaseRoute]:
         return Response(
             data,
             media_type=exports.MIME[format],
-            headers=_attachment(exports.file_name(job.name, format)),
+            headers=attachment(exports.file_name(job.name, format)),
         )
 
     async def batch_zip(request: Request) -> Response:
@@ -84,7 +84,7 @@ def routes() -> list[BaseRoute]:
         return FileResponse(
             target,
             media_type="application/zip",
-            headers=_attachment(f"Scriptorium {batch_id[:8]}.zip"),
+            headers=attachment(f"Scriptorium {batch_id[:8]}.zip"),
             background=BackgroundTask(operations.discard, target),
         )
 
@@ -115,7 +115,7 @@ def routes() -> list[BaseRoute]:
         return FileResponse(
             path,
             media_type="application/pdf",
-            headers=_attachment(exports.file_name(f"{name}.pdf", "pdf")),
+            headers=attachment(exports.file_name(f"{name}.pdf", "pdf")),
             background=BackgroundTask(operations.discard, path),
         )
 
@@ -156,7 +156,7 @@ def _style(query: QueryParams) -> Style:
     return Style(**asked)
 
 
-def _attachment(name: str) -> dict[str, str]:
+def attachment(name: str) -> dict[str, str]:
     """Return the headers of a download, its name in every alphabet (RFC 6266)."""
     old = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return {

@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 from services.files import operations
 from services.files.disk import Room
 from services.files.names import display_name, stored_name
+from services.files.retry import raise_if_full
 
 MARKER = ".scriptorium-workspace.json"
 RELEASED = ".scriptorium-released.json"
@@ -98,6 +100,10 @@ class Workspace:
                 writer.write(block)
         return self.place(incoming, name, digest.hexdigest(), length)
 
+    def receive(self, name: str) -> Incoming:
+        """Begin to take in a file whose content comes piece by piece; see `Incoming`."""
+        return Incoming(self, name)
+
     def add_path(self, source: Path) -> StoredFile:
         """Take the file at `source` in: as a hard link where that does no harm, else as a copy.
 
@@ -154,6 +160,46 @@ class Workspace:
         else:
             operations.replace(incoming, target, sync=False)
         return StoredFile(target, display_name(name), sha256, size)
+
+
+class Incoming:
+    """A file on its way into a workspace, which gets it whole or not at all.
+
+    End it with `finish` or `abandon`.
+    """
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        self._workspace = workspace
+        self._name = name
+        self._path = workspace._incoming()
+        self._stack = ExitStack()
+        self._writer = self._stack.enter_context(operations.atomic_writer(self._path))
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, block: bytes) -> None:
+        """Write the next bytes.
+
+        Raises:
+            DiskFull: there is no room for them.
+        """
+        self._workspace.room.require(len(block))
+        self._digest.update(block)
+        self._size += len(block)
+        try:
+            self._writer.write(block)
+        except OSError as error:
+            raise_if_full(error, self._path)
+            raise
+
+    def finish(self) -> StoredFile:
+        """Put the file into its place, under its SHA-256 and its cleaned name."""
+        self._stack.close()
+        return self._workspace._place(self._path, self._name, self._digest.hexdigest(), self._size)
+
+    def abandon(self) -> None:
+        """Drop what was received; a file that has its place stays."""
+        self._stack.__exit__(EOFError, EOFError("the rest never came"), None)
 
 
 def is_unchanged(path: Path, sha256: str) -> bool:

@@ -117,6 +117,18 @@ class EndingRow(Base):
     told: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
 
 
+class KeyRow(Base):
+    """The key of a submission, so that one that is sent again makes no second batch; see `once`."""
+
+    __tablename__ = "submission_keys"
+
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    batch_id: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[float] = mapped_column(Float, index=True)
+
+
 class TurnRow(Base):
     """An owner's last turn to get a job of a kind: whoever waited longest comes next."""
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.jobs import queue
 from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
+from services.jobs.once import Once, earlier, remember
 from services.jobs.requests import QUEUED, Requests
 from services.jobs.schema import JOBS, BatchRow, JobRow, PauseRow, to_batch, to_job
 from services.jobs.statements import BEGIN, PROGRESS, RUNNING
@@ -57,9 +59,37 @@ class JobStore(Requests):
     # --- coming in --------------------------------------------------------------------
 
     def add_batch(
-        self, owner: str, workspace: Path, options: Options, jobs: Sequence[NewJob]
+        self,
+        owner: str,
+        workspace: Path,
+        options: Options,
+        jobs: Sequence[NewJob],
+        once: Once | None = None,
     ) -> Batch:
-        """Store a batch with its jobs, all queued but those that carry an error."""
+        """Store a batch with its jobs, all queued but those that carry an error.
+
+        With `once`, of several that carry the same key the first is stored, and the others get
+        what it became.
+
+        Raises:
+            KeyReused: the key came with something else before.
+        """
+        given = (owner, workspace, options, jobs, once)
+        try:
+            return self._add_batch(*given)
+        except IntegrityError:
+            if once is None:
+                raise
+            return self._add_batch(*given)  # the key came twice at once, and is stored by now
+
+    def _add_batch(
+        self,
+        owner: str,
+        workspace: Path,
+        options: Options,
+        jobs: Sequence[NewJob],
+        once: Once | None,
+    ) -> Batch:
         now = self._clock()
         row = BatchRow(
             id=new_id(),
@@ -69,6 +99,10 @@ class JobStore(Requests):
             options=options.as_dict(),
         )
         with self._writer.begin() as session:
+            if once is not None:
+                if found := earlier(session, owner, once, now):
+                    return to_batch(found)
+                remember(session, owner, once, row.id, now)
             session.add(row)
             session.flush()
             rows = [self._new_row(row, position, job) for position, job in enumerate(jobs)]

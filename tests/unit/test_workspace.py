@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import io
 import os
 import time
@@ -151,3 +152,28 @@ def test_what_is_stored_can_be_listed_and_taken_out(workspace):
     assert sorted(workspace.files(), key=lambda file: file.name) == [first, second]
     workspace.remove(first)
     assert workspace.files() == [second]
+
+
+def test_a_file_that_comes_piece_by_piece_is_whole_or_not_there(workspace):
+    incoming = workspace.receive("../talk.wav")
+    incoming.write(b"one ")
+    incoming.write(b"two")
+    assert workspace.files() == []
+    stored = incoming.finish()
+    assert (stored.name, stored.size) == ("talk.wav", 7)
+    assert stored.path.read_bytes() == b"one two" and workspace.files() == [stored]
+    assert stored.sha256 == hashlib.sha256(b"one two").hexdigest()
+    incoming.abandon()  # too late: it has its place
+    broken = workspace.receive("talk.wav")
+    broken.write(b"one ")
+    broken.abandon()
+    assert [path for path in workspace.path.iterdir() if path.name[0] != "."] == [stored.path]
+
+
+def test_a_file_for_which_there_is_no_room_any_more_is_dropped(tmp_path):
+    workspace = Workspace.create(Room(tmp_path / "temp", limit=10_000))
+    incoming = workspace.receive("talk.wav")
+    with pytest.raises(DiskFull):
+        incoming.write(bytes(10_001))
+    incoming.abandon()
+    assert workspace.files() == []

@@ -1,0 +1,217 @@
+"""Submitting files, and batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import from_json
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
+
+from services.api.files import attachment
+from services.api.v1.endpoint import CHANGE, Endpoint, Header, answered
+from services.api.v1.found import require_batch, require_own_batch, shown
+from services.api.v1.models import (
+    BatchOutput,
+    Changed,
+    Id,
+    Input,
+    JobOutput,
+    OptionsInput,
+    OptionsOutput,
+    Output,
+    Page,
+    Paging,
+)
+from services.api.v1.options import chosen
+from services.api.v1.results import Format, StyleQuery
+from services.files import operations
+from services.files.scratch import scratch_path
+from services.files.workspace import StoredFile, Workspace
+from services.jobs.models import Batch, JobFilter, Kind, Options, State
+from services.jobs.once import Once
+from services.people.models import Scope
+from services.runtime import Runtime
+
+Key = Annotated[
+    Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")] | None,
+    Header("Idempotency-Key"),
+]
+"""A key of the submission's own: sent again with it within a day, it makes no second batch."""
+
+
+def _parsed(value: Any) -> Any:
+    try:
+        return from_json(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError("this is not JSON") from error
+
+
+Upload = Annotated[StoredFile, WithJsonSchema({"type": "string", "format": "binary"})]
+"""A file in a form."""
+
+
+class Submission(Input):
+    """Files to process as one batch."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    files: list[Upload] = Field(min_length=1, max_length=1000)
+    """Recordings and documents; the part is repeated for each."""
+    options: Annotated[OptionsInput | None, BeforeValidator(_parsed)] = None
+    """The settings for all of them, as JSON."""
+
+
+class JobsQuery(Paging):
+    """Which of the jobs."""
+
+    state: list[State] = Field(default=[])
+    """In one of these states."""
+    kind: list[Kind] = Field(default=[])
+    """Of one of these kinds."""
+
+
+class ZipQuery(StyleQuery):
+    """What a ZIP holds."""
+
+    format: list[Format] = Field(default=[])
+    """The formats; all that a result has where nothing is said."""
+
+
+class Again(Input):
+    """With which settings files are processed again."""
+
+    options: OptionsInput | None = None
+    """New ones, on top of the server's; those that each file had where nothing is said."""
+
+
+class AgainMany(Again):
+    """Which files are processed again, and with which settings."""
+
+    all: bool = False
+    """Every file that ended; otherwise those that failed or were cancelled."""
+
+
+class Submitted(Output):
+    """A batch that was made just now."""
+
+    id: Id
+    owner: str
+    created_at: float
+    total: int
+    """How many files it has."""
+    options: OptionsOutput
+
+
+def submit(
+    front: Runtime, form: Submission, workspace: Workspace, idempotency_key: Key = None
+) -> Response:
+    """Submit files as one batch.
+
+    A file that cannot be processed becomes a job that failed and says why.
+    """
+    options = chosen(front, form.options)
+    batch, replayed = submit_once(front, form.files, options, workspace, idempotency_key)
+    headers = {"Location": f"/api/v1/batches/{batch.id}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    made = Submitted(
+        id=batch.id,
+        owner=batch.owner,
+        created_at=batch.created_at,
+        total=len(form.files),
+        options=OptionsOutput.of(batch.options),
+    )
+    return answered(made, 201, headers)
+
+
+def submit_once(
+    front: Runtime,
+    files: list[StoredFile],
+    options: Options,
+    workspace: Workspace,
+    key: str | None,
+) -> tuple[Batch, bool]:
+    """Submit files; return their batch, and whether they had been submitted with the key before.
+
+    Raises:
+        KeyReused: the key came with something else before.
+    """
+    what = [[(file.name, file.sha256) for file in files], options.as_dict()]
+    once = Once(key, hashlib.sha256(json.dumps(what).encode()).hexdigest()) if key else None
+    batch = front.submit(files, options=options, workspace=workspace, once=once)
+    replayed = batch.workspace != workspace.path
+    if replayed:
+        workspace.release(time.time())  # nobody needs what was sent again
+    return batch, replayed
+
+
+def batches(front: Runtime, query: Paging) -> Page[BatchOutput]:
+    """List the batches that you see, the newest first."""
+    found = front.batches(query.limit, query.offset)
+    items = [BatchOutput.of(one.batch, one.first_name, one.counts) for one in found]
+    return Page[BatchOutput](items=items, total=front.count_batches())
+
+
+def batch(front: Runtime, batch_id: Id) -> BatchOutput:
+    """Return a batch."""
+    return shown(front, require_batch(front, batch_id))
+
+
+def batch_jobs(front: Runtime, batch_id: Id, query: JobsQuery) -> Page[JobOutput]:
+    """List the jobs of a batch, in the order of their submission."""
+    require_batch(front, batch_id)
+    wanted = JobFilter(batch_id, tuple(query.state), tuple(query.kind))
+    items = [JobOutput.of(job) for job in front.find(wanted, query.limit, query.offset)]
+    return Page[JobOutput](items=items, total=sum(front.count(wanted).values()))
+
+
+def export_batch(front: Runtime, batch_id: Id, query: ZipQuery) -> Response:
+    """Return all results of a batch as a ZIP, a folder for each format."""
+    require_batch(front, batch_id)
+    target = scratch_path("batch.zip")
+    front.write_zip(batch_id, target, [*map(str, query.format)], query.style())
+    return FileResponse(
+        target,
+        media_type="application/zip",
+        headers=attachment(f"Scriptorium {batch_id[:8]}.zip"),
+        background=BackgroundTask(operations.discard, target),
+    )
+
+
+def cancel_batch(front: Runtime, batch_id: Id) -> Changed:
+    """Cancel what has not ended in a batch."""
+    require_own_batch(front, batch_id)
+    return Changed(count=front.cancel_batch(batch_id))
+
+
+def retry_batch(front: Runtime, batch_id: Id, body: AgainMany) -> Changed:
+    """Process what failed or was cancelled in a batch again, or all that ended."""
+    require_own_batch(front, batch_id)
+    options = chosen(front, body.options) if body.options is not None else None
+    if body.all:
+        return Changed(count=front.rerun(JobFilter(batch_id), options))
+    return Changed(count=front.retry(batch_id, options))
+
+
+def delete_batch(front: Runtime, batch_id: Id) -> Response:
+    """Delete a batch with all its jobs, results and originals."""
+    require_own_batch(front, batch_id)
+    front.delete_batch(batch_id)
+    return Response(status_code=204)
+
+
+ENDPOINTS = [
+    Endpoint("POST", "/batches", submit, (Scope.SUBMIT,), 201, Submitted),
+    Endpoint("GET", "/batches", batches),
+    Endpoint("GET", "/batches/{batch_id}", batch),
+    Endpoint("DELETE", "/batches/{batch_id}", delete_batch, CHANGE, 204),
+    Endpoint("GET", "/batches/{batch_id}/jobs", batch_jobs),
+    Endpoint("GET", "/batches/{batch_id}/export", export_batch, media=("application/zip",)),
+    Endpoint("POST", "/batches/{batch_id}/cancel", cancel_batch, CHANGE),
+    Endpoint("POST", "/batches/{batch_id}/retry", retry_batch, CHANGE),
+]

@@ -1,0 +1,164 @@
+"""Taking in a form with files: each goes to the disk as it arrives, none is held in memory."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import BaseModel
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from services.api.v1.values import fields_of, read
+from services.errors import DiskFull
+from services.files.workspace import Incoming, StoredFile, Workspace
+from services.runtime import Runtime
+
+MOST_PARTS = 1000
+"""Files and fields in one form."""
+BLOCK = 1 << 20
+"""Bytes of a file that are gathered before they are written; a field that is no file has fewer."""
+
+
+async def receive(
+    request: Request, front: Runtime, model: type[BaseModel]
+) -> tuple[Any, Workspace]:
+    """Return a form as a model of it, and the workspace that its files lie in.
+
+    Raises:
+        DiskFull: there is no room for the files.
+        Invalid: it is not of the form that is known.
+        HTTPException: it is no form, or a broken one.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise HTTPException(415, "Send a form with files, as multipart/form-data.")
+    workspace = await run_in_threadpool(front.new_workspace)
+    try:
+        length = request.headers.get("content-length", "")
+        size = int(length) if length.isdecimal() else 0
+        if reason := await run_in_threadpool(workspace.room.missing, size):
+            raise DiskFull(reason)
+        parts = await _Form(workspace, options[b"boundary"]).read(request)
+        return read("form", model, fields_of(model, parts)), workspace
+    except BaseException:
+        # Not in a thread: what is cancelled does not wait for one any more.
+        workspace.release(time.time())
+        raise
+
+
+class _Form:
+    """The parts of a form, as they arrive.
+
+    The parser's callbacks only note what comes; what goes to the disk is written between its
+    calls, by a thread.
+    """
+
+    def __init__(self, workspace: Workspace, boundary: bytes) -> None:
+        self._workspace = workspace
+        self._found: list[tuple[str, str | StoredFile]] = []
+        self._noted: list[tuple[str, Any]] = []
+        self._header: list[bytes] = [b"", b""]
+        self._disposition = b""
+        self._name = ""
+        self._block = bytearray()
+        self._incoming: Incoming | None = None
+        self._whole = False
+        self._parts = 0
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_header_field": lambda data, start, end: self._add(0, data[start:end]),
+                "on_header_value": lambda data, start, end: self._add(1, data[start:end]),
+                "on_header_end": self._header_ended,
+                "on_headers_finished": self._headers_ended,
+                "on_part_data": lambda data, start, end: self._note("data", data[start:end]),
+                "on_part_end": lambda: self._note("end"),
+                "on_end": lambda: self._note("whole"),
+            },
+        )
+
+    async def read(self, request: Request) -> list[tuple[str, str | StoredFile]]:
+        """Return the name and the content of each part: its text, or the file it was stored as."""
+        try:
+            async for chunk in request.stream():
+                self._parser.write(chunk)
+                noted, self._noted = self._noted, []
+                for what, value in noted:
+                    await self._take(what, value)
+        except FormParserError as error:
+            raise HTTPException(400, f"The form cannot be read: {error}.") from error
+        finally:
+            if self._incoming is not None:
+                self._incoming.abandon()  # not in a thread, as above
+        if not self._whole:
+            raise HTTPException(400, "The form ends before its end: something is missing.")
+        return self._found
+
+    async def _take(self, what: str, value: Any) -> None:
+        if what == "begin":
+            self._parts += 1
+            if self._parts > MOST_PARTS:
+                raise HTTPException(413, f"A form may have {MOST_PARTS} parts at most.")
+            self._name, file_name = value
+            if file_name is not None:
+                self._incoming = await run_in_threadpool(self._workspace.receive, file_name)
+        elif what == "data":
+            self._block += value
+            if len(self._block) >= BLOCK:
+                await self._flush()
+        elif what == "end":
+            await self._end()
+        else:
+            self._whole = True
+
+    async def _flush(self) -> None:
+        if self._incoming is None:
+            raise HTTPException(413, f"The field “{self._name}” is too long.")
+        await run_in_threadpool(self._incoming.write, bytes(self._block))
+        self._block.clear()
+
+    async def _end(self) -> None:
+        if self._incoming is None:
+            text = self._block.decode(errors="replace")
+            self._found.append((self._name, text))
+        else:
+            await self._flush()
+            stored = await run_in_threadpool(self._incoming.finish)
+            self._incoming = None
+            self._found.append((self._name, stored))
+        self._block.clear()
+
+    # --- called by the parser ---------------------------------------------------------------
+
+    def _note(self, what: str, value: Any = None) -> None:
+        self._noted.append((what, value))
+
+    def _add(self, to: int, piece: bytes) -> None:
+        self._header[to] += piece
+
+    def _header_ended(self) -> None:
+        if self._header[0].lower() == b"content-disposition":
+            self._disposition = self._header[1]
+        self._header = [b"", b""]
+
+    def _headers_ended(self) -> None:
+        _, options = parse_options_header(self._disposition.decode("latin-1"))
+        self._disposition = b""
+        name, file_name = (
+            None if (value := options.get(key)) is None else _text(value)
+            for key in (b"name", b"filename")
+        )
+        if name is None:
+            raise FormParserError("a part has no name")
+        self._note("begin", (name, file_name))
+
+
+def _text(value: bytes) -> str:
+    """Return a name in a form: UTF-8, three characters written as WHATWG's rules say."""
+    text = value.decode(errors="replace")
+    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")

@@ -1,0 +1,105 @@
+"""Results, and the formats that they are saved in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from services import exports
+from services.api.files import attachment
+from services.api.v1.endpoint import Endpoint
+from services.api.v1.found import require_job
+from services.api.v1.models import Id, Input
+from services.audio.exports import Style
+from services.audio.transcript import Transcript
+from services.documents.document import Document
+from services.jobs.models import Job
+from services.jobs.results import Result
+from services.runtime import Runtime
+
+Format = StrEnum("Format", {name: name for name in exports.all_formats()})  # type: ignore[misc]
+
+
+class StyleQuery(Input):
+    """What transcripts show beside their words; JSON always holds everything."""
+
+    times: bool = Style.times
+    """The time at which a paragraph or line begins."""
+    speakers: bool = Style.speakers
+    """Who speaks, where that is known."""
+    paragraphs: bool = Style.paragraphs
+    """Segments joined to paragraphs; otherwise each has a line of its own."""
+
+    def style(self) -> Style:
+        """Return it as exports know it."""
+        return Style(self.times, self.speakers, self.paragraphs)
+
+
+class ExportQuery(StyleQuery):
+    """The form of a saved result."""
+
+    format: Format
+    """Documents have no `docx`, `srt` and `vtt`, and `csv` only where they have tables."""
+
+
+def result(front: Runtime, job_id: Id) -> Response:
+    """Return a result, a transcript as people corrected it.
+
+    What the machine heard is kept in it under `machine` where something was corrected.
+    """
+    job, _ = _with_result(front, job_id)
+    return Response(front.export(job.id, "json"), media_type="application/json", headers=PRIVATE)
+
+
+def export_job(front: Runtime, job_id: Id, query: ExportQuery) -> Response:
+    """Return a result in a format, as a download."""
+    job, found = _with_result(front, job_id)
+    format = str(query.format)
+    if format not in exports.formats(found):
+        raise HTTPException(404, f"“{job.name}” cannot be written as {format}.")
+    return Response(
+        exports.render(found, format, job.name, query.style()),
+        media_type=exports.MIME[format],
+        headers=PRIVATE | attachment(exports.file_name(job.name, format)),
+    )
+
+
+def original(front: Runtime, job_id: Id) -> Response:
+    """Return the file that a job was made from, whole or the ranges that were asked for."""
+    job = require_job(front, job_id)
+    path = front.original(job_id)
+    if path is None:
+        raise HTTPException(404, "This file is not kept any more.")
+    return FileResponse(
+        path,
+        media_type="application/octet-stream",
+        headers=PRIVATE | attachment(job.name),
+    )
+
+
+def _with_result(front: Runtime, job_id: str) -> tuple[Job, Result]:
+    job = require_job(front, job_id)
+    try:
+        found = front.corrected(job_id)
+    except FileNotFoundError:  # deleted at this moment
+        found = None
+    if found is None:
+        raise HTTPException(404, f"“{job.name}” has no result: it is {job.state}.")
+    return job, found
+
+
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+ENDPOINTS = [
+    Endpoint("GET", "/jobs/{job_id}/result", result, answer=Transcript | Document),
+    Endpoint("GET", "/jobs/{job_id}/export", export_job, media=tuple(exports.MIME.values())),
+    Endpoint(
+        "GET",
+        "/jobs/{job_id}/original",
+        original,
+        media=("application/octet-stream",),
+        statuses=(206, 416),
+    ),
+]

@@ -1,0 +1,497 @@
+"""The API of a local instance, from a submission to its results."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import signal
+import threading
+import tracemalloc
+import zipfile
+
+import pytest
+from starlette.applications import Starlette
+
+from services.api import app as web
+from services.api.stopping import notice_signals, stopping
+from services.api.v1 import events
+from services.api.v1.app import API, OPENAI, described
+from services.config import Settings
+from services.library.models import Filters, Found, Group, Hit
+from services.people.models import LOCAL
+from services.runtime import Runtime
+from tests import media
+from tests.web import client_of
+
+SOUND = (media.DATA / "conf-noempty.wav").read_bytes()
+SAID = "No empty conferences currently exist."
+NAME = "Gespräch – “<b>שלום”.wav"
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    root = tmp_path_factory.mktemp("api")
+    settings = Settings(data_dir=root / "data", device="cpu", engine="whisper", disk_reserve_mb=0)
+    with Runtime(settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(runtime):
+    return client_of(runtime)
+
+
+@pytest.fixture
+def still(runtime):
+    """A queue that stands still, so that nothing ends by itself."""
+    runtime.pause()
+    yield
+    runtime.resume()
+
+
+def submit(client, *files: tuple[str, bytes], key: str | None = None, **options):
+    return client.post(
+        "/api/v1/batches",
+        files=[("files", file) for file in files],
+        data={"options": json.dumps(options)} if options else {},
+        headers={"Idempotency-Key": key} if key else {},
+    )
+
+
+def ended(client, batch: str) -> dict:
+    media.until(lambda: client.get(f"/api/v1/batches/{batch}").json()["ended"], 120)
+    return client.get(f"/api/v1/batches/{batch}").json()
+
+
+@pytest.fixture(scope="module")
+def done(client, tmp_path_factory) -> tuple[dict, list[dict]]:
+    """A batch of a recording, a document, and one that cannot be read; and its jobs."""
+    pdf = media.write_pdf(tmp_path_factory.mktemp("pdf") / "p.pdf", ["The scribes copied it."])
+    made = submit(
+        client,
+        (NAME, SOUND),
+        ("paper.pdf", pdf.read_bytes()),
+        ("broken.pdf", b"nothing"),
+        language="en",
+        hotwords=["conferences"],
+    )
+    assert made.status_code == 201, made.text
+    assert made.headers["location"] == f"/api/v1/batches/{made.json()['id']}"
+    batch = ended(client, made.json()["id"])
+    return batch, client.get(f"/api/v1/batches/{batch['id']}/jobs").json()["items"]
+
+
+def test_what_is_submitted_is_processed_with_the_options_asked_for(client, done):
+    batch, jobs = done
+    assert batch["counts"] == {"queued": 0, "running": 0, "done": 2, "failed": 1, "cancelled": 0}
+    assert (batch["total"], batch["first_name"], batch["owner"]) == (3, NAME, "local")
+    assert [job["name"] for job in jobs] == [NAME, "paper.pdf", "broken.pdf"]
+    assert jobs[0]["options"]["language"] == "en"
+    assert jobs[0]["options"]["hotwords"] == ["conferences"]
+    assert jobs[2]["state"] == "failed" and "broken.pdf" in jobs[2]["error"]
+    assert client.get(f"/api/v1/jobs/{jobs[0]['id']}").json() == jobs[0]
+    assert batch in client.get("/api/v1/batches").json()["items"]
+
+
+def test_results_and_exports(client, done):
+    _, (sound, paper, broken) = done
+    result = client.get(f"/api/v1/jobs/{sound['id']}/result").json()
+    assert (result["kind"], result["text"]) == ("transcript", SAID)
+    document = client.get(f"/api/v1/jobs/{paper['id']}/result").json()
+    assert document["pages"][0]["text"].strip() == "The scribes copied it."
+    export = f"/api/v1/jobs/{sound['id']}/export"
+    assert client.get(export, params={"format": "txt"}).text == f"{SAID}\n"
+    timed = client.get(export, params={"format": "txt", "times": "true"})
+    assert timed.text == f"[0:00] {SAID}\n"
+    assert "filename*=UTF-8''Gespr%C3%A4ch" in timed.headers["content-disposition"]
+    assert client.get(export, params={"format": "vtt"}).text.startswith("WEBVTT")
+    missing = client.get(f"/api/v1/jobs/{paper['id']}/export", params={"format": "srt"})
+    assert missing.status_code == 404 and "cannot be written as srt" in missing.json()["detail"]
+    none = client.get(f"/api/v1/jobs/{broken['id']}/result")
+    assert none.status_code == 404 and "has no result: it is failed" in none.json()["detail"]
+
+
+def test_the_original_comes_back_whole_or_in_part(client, done):
+    _, (sound, _, _) = done
+    original = f"/api/v1/jobs/{sound['id']}/original"
+    assert client.get(original).content == SOUND
+    part = client.get(original, headers={"Range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, SOUND[4:8])
+
+
+def test_a_batch_comes_as_a_zip(client, done):
+    batch, _ = done
+    answer = client.get(f"/api/v1/batches/{batch['id']}/export", params={"format": ["txt", "md"]})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"txt", "md"}
+        assert len(archive.namelist()) == 4
+
+
+def test_lists_are_filtered_and_paged(client, done):
+    batch, jobs = done
+    path = f"/api/v1/batches/{batch['id']}/jobs"
+    page = client.get(path, params={"limit": 1, "offset": 1}).json()
+    assert [one["name"] for one in page["items"]] == ["paper.pdf"] and page["total"] == 3
+    failed = client.get(path, params={"state": ["failed", "cancelled"]}).json()
+    assert [one["name"] for one in failed["items"]] == ["broken.pdf"]
+    found = client.get("/api/v1/jobs", params={"name": "PAPER", "kind": "document"}).json()
+    assert [one["id"] for one in found["items"]] == [jobs[1]["id"]]
+    assert client.get("/api/v1/jobs", params={"until": 1}).json() == {"items": [], "total": 0}
+    heard = client.get("/api/v1/jobs", params={"model": jobs[0]["model"]}).json()
+    assert jobs[0]["id"] in [one["id"] for one in heard["items"]]
+
+
+def test_the_history_and_the_events_of_what_has_ended(client, done):
+    batch, (sound, _, _) = done
+    history = client.get(f"/api/v1/jobs/{sound['id']}/history").json()["items"]
+    assert [one["state"] for one in history] == ["queued", "running", "done"]
+    stream = client.get(f"/api/v1/batches/{batch['id']}/events")
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    told = [block.split("\n") for block in stream.text.strip().split("\n\n")]
+    assert [lines[0] for lines in told] == ["event: job"] * 3 + ["event: batch", "event: end"]
+    assert json.loads(told[0][1].removeprefix("data: "))["state"] == "done"
+    assert told[-1][2] == "id: end"
+    again = client.get(f"/api/v1/batches/{batch['id']}/events", headers={"Last-Event-ID": "end"})
+    assert again.status_code == 204
+
+
+def test_a_batch_is_followed_until_it_has_ended(client, runtime, still, monkeypatch):
+    monkeypatch.setattr(events, "PAUSE", 0.02)
+    monkeypatch.setattr(events, "HEARTBEAT", 0.1)
+    batch = submit(client, ("a.wav", SOUND), ("b.wav", SOUND)).json()["id"]
+    seen: list[str] = []
+
+    async def listen() -> None:
+        async for event in events.follow(runtime.seen_by(LOCAL), batch):
+            seen.append(event)
+            if event.startswith(":") and "event: end" not in seen:
+                runtime.cancel_batch(batch)
+
+    asyncio.run(asyncio.wait_for(listen(), 60))
+    kinds = [event.partition("\n")[0] for event in seen]
+    assert kinds[:4] == ["event: job", "event: job", "event: batch", ": still here"]
+    assert kinds[-1] == "event: end" and '"cancelled":2' in seen[-1]
+
+
+def test_who_goes_ends_the_events(client, runtime, still):
+    """As the server does it: a message says that the client has gone."""
+    batch = submit(client, ("a.wav", SOUND)).json()["id"]
+    served = Starlette(routes=web.routes(runtime.settings), middleware=web.middleware(runtime))
+    sent: list[dict] = []
+    told = asyncio.Event()
+
+    async def receive() -> dict:
+        await told.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+        if b"event: batch" in message.get("body", b""):
+            told.set()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "method": "GET",
+        "path": f"/api/v1/batches/{batch}/events",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+    }
+    asyncio.run(asyncio.wait_for(served(scope, receive, send), 60))
+    assert sent[0]["status"] == 200 and b"event: end" not in b"".join(
+        message.get("body", b"") for message in sent
+    )
+    runtime.delete_batch(batch)
+
+
+def test_a_server_that_stops_waits_for_no_listener(client, runtime, still):
+    batch = submit(client, ("a.wav", SOUND)).json()["id"]
+    timer = threading.Timer(0.2, stopping.set)
+    timer.start()
+    try:
+        assert "event: job" in client.get(f"/api/v1/batches/{batch}/events").text
+    finally:
+        timer.join()
+        stopping.clear()
+        runtime.delete_batch(batch)
+
+
+def test_a_signal_that_ends_the_server_is_noticed_and_passed_on(monkeypatch):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    called: list[int] = []
+    try:
+        signal.signal(signal.SIGTERM, lambda number, frame: called.append(number))
+        notice_signals()
+        assert not stopping.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stopping.is_set() and called == [signal.SIGTERM]
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        stopping.clear()
+
+
+def test_cancel_retry_and_delete(client, runtime, still):
+    batch = submit(client, ("a.wav", SOUND), ("b.wav", SOUND)).json()["id"]
+    path = f"/api/v1/batches/{batch}"
+    one, other = (job["id"] for job in client.get(f"{path}/jobs").json()["items"])
+    assert client.post(f"/api/v1/jobs/{one}/retry", json={}).status_code == 409  # it waits
+    assert client.post(f"/api/v1/jobs/{one}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"/api/v1/jobs/{one}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"{path}/cancel").json() == {"count": 1}
+    again = client.post(f"/api/v1/jobs/{one}/retry", json={"options": {"language": "de"}}).json()
+    assert (again["state"], again["options"]["language"]) == ("queued", "de")
+    assert client.post(f"{path}/retry", json={}).json() == {"count": 1}
+    assert client.get(f"/api/v1/jobs/{other}").json()["options"]["language"] is None
+    assert client.post(f"{path}/cancel").json() == {"count": 2}
+    changed = {"all": True, "options": {"engine": "nemo", "model": "spoken-digits"}}
+    assert client.post(f"{path}/retry", json=changed).json() == {"count": 2}
+    assert client.get(f"/api/v1/jobs/{other}").json()["options"]["model"] == "spoken-digits"
+    assert client.delete(f"/api/v1/jobs/{one}").status_code == 204
+    assert client.get(f"/api/v1/jobs/{one}").status_code == 404
+    assert client.delete(path).status_code == 204
+    assert client.get(path).status_code == client.delete(path).status_code == 404
+
+
+def test_a_key_makes_one_batch_of_what_is_sent_twice_at_once(client, runtime, still):
+    before = runtime.count_batches()
+    answers: list = []
+    threads = [
+        threading.Thread(
+            target=lambda: answers.append(submit(client_of(runtime), ("a.wav", SOUND), key="k-1"))
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    replayed = [answer.headers.get("idempotent-replayed") for answer in answers]
+    assert sorted(map(str, replayed)) == ["None", "true", "true", "true"]
+    assert runtime.count_batches() == before + 1
+    other = submit(client, ("b.wav", SOUND), key="k-1")
+    assert other.status_code == 422 and "Use a new key" in other.json()["detail"]
+    options = submit(client, ("a.wav", SOUND), key="k-1", language="de")
+    assert options.status_code == 422
+    assert runtime.count_batches() == before + 1
+    runtime.delete_batch(answers[0].json()["id"])
+
+
+BOUNDARY = "x"
+
+
+def form(*parts: str, end: bool = True) -> bytes:
+    text = "".join(f"--{BOUNDARY}\r\n{part}\r\n" for part in parts)
+    return (text + (f"--{BOUNDARY}--\r\n" if end else "")).encode()
+
+
+FILE = 'Content-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\nsound'
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (422, form()),
+        (422, form('Content-Disposition: form-data; name="files"\r\n\r\nno file')),
+        (422, form(FILE, 'Content-Disposition: form-data; name="options"\r\n\r\n{"what": 1}')),
+        (422, form(FILE, 'Content-Disposition: form-data; name="options"\r\n\r\n' + "[" * 9999)),
+        (422, form(FILE, 'Content-Disposition: form-data; name="uploads"\r\n\r\nx')),
+        (400, form(FILE, end=False)),
+        (400, form("Content-Disposition: form-data\r\n\r\nnameless")),
+        (400, b"not a form"),
+        (413, form(FILE, f'Content-Disposition: form-data; name="options"\r\n\r\n{"x" * 2**20}')),
+        (413, form(*['Content-Disposition: form-data; name="x"\r\n\r\n'] * 1001)),
+    ],
+)
+def test_a_form_that_cannot_be_taken_leaves_nothing(client, runtime, status, body):
+    before = runtime.count_batches()
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    answer = client.post("/api/v1/batches", content=body, headers=kind)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status and answer.json()["detail"]
+    assert runtime.count_batches() == before
+    assert not list(runtime.settings.temp_root.glob("ws-*/incoming-*"))
+    assert not list(runtime.settings.temp_root.glob("ws-*/*.tmp"))
+
+
+def test_a_full_disk_is_told_before_anything_is_read(client, runtime, monkeypatch):
+    monkeypatch.setattr(runtime._temp_room, "reserve", 10**18)
+    answer = submit(client, ("a.wav", SOUND))
+    assert answer.status_code == 507 and "Disk full" in answer.json()["detail"]
+
+
+def test_json_is_taken_as_json_only_and_not_without_end(client, done):
+    batch, _ = done
+    path = f"/api/v1/batches/{batch['id']}/retry"
+    form = client.post(path, content="{}", headers={"Content-Type": "text/plain"})
+    assert form.status_code == 415
+    kind = {"Content-Type": "application/json"}
+    assert client.post(path, content=b"[" * 10**6 * 2, headers=kind).status_code == 413
+    assert client.post(path, content=b"[" * 10**5, headers=kind).status_code == 422
+    wrong = client.post(path, json={"options": {"model": "/etc/passwd"}})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"][0]["where"] == "options.model"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/what", "/api/x", "/api/v1/jobs/x", "/api/v1/batches/"])
+def test_what_is_not_there_is_a_problem_too(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_wrong_method_is_told_the_right_ones(client):
+    answer = client.put("/api/v1/batches")
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_what_another_sites_page_sends_is_refused(client, runtime):
+    before = runtime.count_batches()
+    answer = client.post(
+        "/api/v1/batches", files={"files": SOUND}, headers={"Origin": "https://evil.example"}
+    )
+    assert answer.status_code == 403 and runtime.count_batches() == before
+
+
+def test_a_fault_of_the_server_is_a_problem_without_its_stack(client, runtime, monkeypatch):
+    def fault(self, *_):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(Runtime, "default_options", fault)
+    answer = client.get("/api/v1/options")
+    assert answer.status_code == 500 and "secret" not in answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_choices_are_those_that_a_submission_may_make(client, runtime):
+    choices = client.get("/api/v1/options").json()
+    assert choices["defaults"]["engine"] == "whisper" and choices["languages"]["de"] == "German"
+    models = {model["id"]: model for model in client.get("/api/v1/models").json()["items"]}
+    assert models["spoken-digits"]["allowed"] and models["spoken-digits"]["here"]
+    assert not models["nvidia/canary-1b-v2"]["allowed"]  # it would be fetched from a hub
+    refused = submit(client, ("a.wav", SOUND), model="nvidia/canary-1b-v2")
+    assert refused.status_code == 422
+    assert submit(client, ("a", b""), engine="whisper", model="spoken-digits").status_code == 422
+
+
+def test_a_search_is_asked_as_the_library_understands_it(client, runtime, done, monkeypatch):
+    batch, (sound, _, _) = done
+    asked: list = []
+    hit = Hit(
+        *("key", SAID, 0.5, sound["id"], NAME, "audio", "local", batch["id"], 7.0),
+        start=1.5,
+        spans=((3, 8),),
+        tags=("team",),
+    )
+
+    def search_page(self, *given, **more):
+        asked.append((*given, more))
+        return Found((Group(sound["id"], (hit,)),), 21, {"kind": {"audio": 21}}, False)
+
+    missing = client.get("/api/v1/search", params={"q": "empty"})
+    assert missing.status_code == 404 and "switched off" in missing.json()["detail"]
+    monkeypatch.setattr(Runtime, "has_library", True)
+    monkeypatch.setattr(Runtime, "search_page", search_page)
+    query = {"q": "empty", "limit": 5, "offset": 20, "kind": "audio", "job": sound["id"]}
+    more = {"tag": ["team", "x"], "collection": "c", "since": 1, "until": 9, "language": "en"}
+    found = client.get("/api/v1/search", params=query | more).json()
+    (typed, filters, limit, offset, patience), *_ = asked
+    assert (typed, limit, offset) == ("empty", 5, 20) and patience["patience"] <= 60
+    assert filters == Filters(
+        kind="audio",
+        source=sound["id"],
+        language="en",
+        since=1.0,
+        until=9.0,
+        tags=("team", "x"),
+        collections=("c",),
+    )
+    assert (found["total"], found["facets"], found["semantic"]) == (
+        21,
+        {"kind": {"audio": 21}},
+        False,
+    )
+    (source,) = found["items"]
+    assert (source["job"], source["batch"], source["tags"]) == (sound["id"], batch["id"], ["team"])
+    (passage,) = source["hits"]
+    assert (passage["text"], passage["spans"], passage["start"]) == (SAID, [[3, 8]], 1.5)
+    for wrong in ({}, {"q": "x", "kind": "film"}, {"q": "x", "limit": 51}, {"q": "x", "foo": 1}):
+        assert client.get("/api/v1/search", params=wrong).status_code == 422
+
+
+def test_who_asks_and_what_is_watched(client, runtime):
+    me = client.get("/api/v1/me").json()
+    assert me == {"name": "local", "scopes": ["read", "submit", "admin"], "proof": None}
+    assert client.get("/api/v1/watched-folders").json() == {"items": []}
+    assert client.post("/api/v1/watched-folders/scan").status_code == 202
+
+
+def test_the_page_shows_every_endpoint_and_runs_no_script(client):
+    document = client.get("/api/v1/openapi.json").json()
+    answer = client.get("/api/v1/docs")
+    assert "script" not in answer.text.split("</style>")[1].lower().replace("transcript", "")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert all(f"<code>{path}</code>" in answer.text for path in document["paths"])
+    wanted = {f'href="#{name}"' for name in ("BatchOutput", "OptionsInput", "Transcript")}
+    assert all(link in answer.text for link in wanted)
+
+
+def test_the_document_names_every_route_that_is_served(runtime):
+    served = {
+        (path, method)
+        for table in (API, OPENAI)
+        for one in table.endpoints
+        for path, method in [(table.prefix + one.path, one.method.lower())]
+    }
+    written = {
+        (path, method) for path, methods in described()["paths"].items() for method in methods
+    }
+    assert written == served
+    names = [
+        m["operationId"] for methods in described()["paths"].values() for m in methods.values()
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_a_large_upload_is_not_held_in_memory(client, runtime, still):
+    """100 MB through the form, in pieces, while Python's own memory grows by a few."""
+    piece, pieces = bytes(1 << 20), 100
+    head = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'
+
+    received: list[bytes] = [head.encode(), *[piece] * pieces, b"\r\n--x--\r\n"]
+    served = Starlette(routes=web.routes(runtime.settings), middleware=web.middleware(runtime))
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        block = received.pop(0) if received else b""
+        return {"type": "http.request", "body": block, "more_body": bool(received)}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "method": "POST",
+        "path": "/api/v1/batches",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"content-type", b"multipart/form-data; boundary=x"),
+        ],
+    }
+    tracemalloc.start()
+    asyncio.run(served(scope, receive, send))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    made = json.loads(sent[1]["body"])
+    (job,) = runtime.jobs(made["id"])
+    assert sent[0]["status"] == 201 and job.size == pieces << 20
+    assert peak < 20e6
+    runtime.delete_batch(made["id"])
