@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from services.api import files, oidc, sign_in, transcripts
+from services.api import files, health, oidc, sign_in, transcripts
 from services.api.door import Door
+from services.api.headers import SecurityHeaders
 from services.config import Settings
 from services.runtime import Runtime
 
@@ -16,6 +17,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     return [
         *sign_in.routes(),
         *oidc.routes(settings),
+        *health.routes(),
         *files.routes(),
         *transcripts.routes(),
     ]
@@ -23,4 +25,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 def middleware(runtime: Runtime) -> list[Middleware]:
     """Return what every request passes, in this order, ours and Streamlit's alike."""
-    return [Middleware(Door, runtime=runtime)]
+    return [
+        Middleware(SecurityHeaders, settings=runtime.settings),
+        Middleware(Door, runtime=runtime),
+    ]

@@ -115,8 +115,13 @@ EVERYBODY = {
     ("POST", "/sign-in"),
     ("GET", "/sign-out"),
     ("GET", "/s/{secret}"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
 }
-"""How people get in and out."""
+"""How people get in and out, and whether the server works."""
+
+ADMINS = {("GET", "/metrics")}
+"""What shows the instance to those who run it."""
 
 CONTENT = {
     ("GET", "/files/{job_id}/document.pdf"): "document",
@@ -150,7 +155,14 @@ def served(settings: Settings) -> set[tuple[str, str]]:
 
 
 def test_every_route_is_in_the_matrix(house):
-    assert served(house.runtime.settings) == EVERYBODY | set(CONTENT) | set(CHANGES)
+    assert served(house.runtime.settings) == (EVERYBODY | ADMINS | set(CONTENT) | set(CHANGES))
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(ADMINS))
+def test_the_instance_is_shown_to_admins(house, method, path):
+    expected = dict.fromkeys(house.headers, 403) | dict.fromkeys(STRANGERS, 401) | {"admin": 200}
+    found = {who: asked(house, who, method, path).status_code for who in expected}
+    assert found == expected
 
 
 def address(house: House, path: str, job_id: str) -> str:
@@ -389,6 +401,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
             lambda f: f.watched_folders(),
             lambda f: f.scan_watched_folders(),
             lambda f: f.webhook_trouble(),
+            lambda f: f.metrics(),
             lambda f: f.index_again(),
             lambda f: f.check_library(),
             lambda f: f.inherit("bo", "cy"),
