@@ -69,6 +69,10 @@ class DiskFull(TransientError):
     """There was no room to write."""
 
 
+class BackupError(PermanentError):
+    """A backup cannot be made or put back; nothing was changed."""
+
+
 class EditConflict(ScriptoriumError):
     """Somebody else changed the same thing meanwhile; nothing was saved."""
 

@@ -16,8 +16,9 @@ from services.errors import DirectoryInUse
 from services.files import operations
 from services.files.disk import Room
 from services.files.janitor import HOUR, Janitor, Waiting
-from services.files.temp import use_temp_root
+from services.files.temp import use_temp_root, writable
 from services.front import Front
+from services.health import Health
 from services.jobs.audio_worker import AudioWorker
 from services.jobs.document_worker import DocumentWorker
 from services.jobs.indexing import Indexer
@@ -25,6 +26,7 @@ from services.jobs.lane import Lane
 from services.jobs.models import Options
 from services.jobs.pulse import Pulse
 from services.library.restoring import carry_out
+from services.metrics import Metrics
 from services.people.models import Scope
 from services.watch.root import RootStatus
 from services.watch.watcher import Watcher
@@ -134,6 +136,15 @@ class Runtime(Front):
                 busy=lambda: audio.needs_cores,
             )
         self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
+        self._metrics = Metrics(settings, self.people, self._entries, self._janitor.waiting)
+        self.health = Health(
+            {
+                "store": self._store_answers,
+                "lanes": lambda: None if self._pulse.lives else "a lane, or the pulse, has died",
+                "disk": lambda: self._data_room.missing() or self._temp_room.missing(),
+                "temporary files": lambda: writable(settings.temp_root),
+            }
+        )
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
 
     def stop(self) -> None:
@@ -149,6 +160,7 @@ class Runtime(Front):
             self._indexer.stop()
         self._janitor.stop()
         self._notifier.stop()
+        self._metrics.close()
         self.close()
         self._release()
 
@@ -203,9 +215,17 @@ class Runtime(Front):
         self.require(Scope.ADMIN)
         return self._notifier.trouble
 
+    def metrics(self) -> bytes:
+        """Return the figures of this instance in the text format of Prometheus."""
+        self.require(Scope.ADMIN)
+        return self._metrics.text()
+
     def paused(self) -> str | None:
         """Return why no jobs are taken now, a full disk; None when they are."""
         return next((lane.paused for lane in self._lanes if lane.paused), None)
+
+    def _store_answers(self) -> None:
+        self._store.paused()
 
     def _tidy(self) -> None:
         self._janitor.wake()

@@ -69,6 +69,23 @@ def gpu(moment: int) -> str | None:
     Args:
         moment: The driver is asked again when this has changed.
     """
+    card = _card()
+    return f"{card[0]}, {card[1]:,} of {card[2]:,} MiB in use" if card else None
+
+
+@lru_cache(maxsize=1)
+def gpu_memory(moment: int) -> tuple[int, int] | None:
+    """Return the used and the total memory of the first NVIDIA card in bytes; None without one.
+
+    Args:
+        moment: The driver is asked again when this has changed.
+    """
+    card = _card()
+    return (card[1] << 20, card[2] << 20) if card else None
+
+
+def _card() -> tuple[str, int, int] | None:
+    """Ask the driver for the name of the first card, and its memory in use and in all, in MiB."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
@@ -76,7 +93,7 @@ def gpu(moment: int) -> str | None:
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True)
         name, used_mib, total_mib = done.stdout.strip().splitlines()[0].rsplit(",", 2)
-        return f"{name}, {int(used_mib):,} of {int(total_mib):,} MiB in use"
+        return name, int(used_mib), int(total_mib)
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 

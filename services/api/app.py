@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from services.api import files, oidc, sign_in, transcripts, uploads
+from services.api import files, health, oidc, sign_in, transcripts, uploads
 from services.api.door import Door
+from services.api.headers import SecurityHeaders
 from services.api.v1 import app as v1
 from services.config import Settings
 from services.runtime import Runtime
@@ -17,6 +18,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     return [
         *sign_in.routes(),
         *oidc.routes(settings),
+        *health.routes(),
         *files.routes(),
         *transcripts.routes(),
         *uploads.routes(),
@@ -26,4 +28,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 def middleware(runtime: Runtime) -> list[Middleware]:
     """Return what every request passes, in this order, ours and Streamlit's alike."""
-    return [Middleware(Door, runtime=runtime)]
+    return [
+        Middleware(SecurityHeaders, settings=runtime.settings),
+        Middleware(Door, runtime=runtime),
+    ]

@@ -135,7 +135,7 @@ def routes() -> list[BaseRoute]:
         return FileResponse(
             path,
             media_type="application/zip",
-            headers=_attachment(exports.file_name(job.name, "zip")),
+            headers=attachment(exports.file_name(job.name, "zip")),
             background=BackgroundTask(operations.discard, path),
         )
 

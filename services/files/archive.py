@@ -14,6 +14,16 @@ from services.files.retry import raise_if_full
 PART = ".part-"
 
 
+def unpack(source: Path, target: Path) -> None:
+    """Unpack a tar archive into a directory; what is in it already stays.
+
+    Raises:
+        tarfile.TarError: it is no tar archive, or holds a path that leads outside.
+    """
+    with tarfile.open(source) as content:
+        content.extractall(operations.extended(target, always=True), filter="data")
+
+
 def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
     """Return a directory under `parent` that holds the content of a tar archive.
 

@@ -6,9 +6,21 @@ import os
 import tempfile
 from pathlib import Path
 
-from services.errors import SettingsError
+from services.errors import ScriptoriumError, SettingsError
+from services.files import operations
 
 SCRATCH = "scratch"
+
+
+def writable(root: Path) -> str | None:
+    """Return why no file can be written below `root`, by writing one; None if one can."""
+    probe = root / SCRATCH / f"probe-{os.urandom(6).hex()}"
+    try:
+        operations.write_atomic(probe, b"Scriptorium was here.")
+        operations.unlink(probe)
+    except (OSError, ScriptoriumError) as error:
+        return str(error)
+    return None
 
 
 def use_temp_root(root: Path) -> str | None:

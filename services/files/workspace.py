@@ -195,7 +195,7 @@ class Incoming:
     def finish(self) -> StoredFile:
         """Put the file into its place, under its SHA-256 and its cleaned name."""
         self._stack.close()
-        return self._workspace._place(self._path, self._name, self._digest.hexdigest(), self._size)
+        return self._workspace.place(self._path, self._name, self._digest.hexdigest(), self._size)
 
     def abandon(self) -> None:
         """Drop what was received; a file that has its place stays."""

@@ -129,6 +129,29 @@ class IndexEntries:
         with self._reader() as session:
             return {State(name): count for name, count in session.execute(query)}
 
+    def oldest_waiting(self) -> float | None:
+        """Return when the oldest result was made that the library lacks; None when it lacks none.
+
+        One that the library has given up is not waited for.
+        """
+        query = (
+            select(func.min(JobRow.result_at))
+            .outerjoin(IndexRow, IndexRow.job_id == JobRow.id)
+            .where(
+                _HAS_RESULT,
+                or_(
+                    IndexRow.job_id.is_(None),
+                    IndexRow.state.in_((State.QUEUED, State.RUNNING)),
+                    and_(
+                        IndexRow.state == State.DONE,
+                        IndexRow.result_at.is_distinct_from(JobRow.result_at),
+                    ),
+                ),
+            )
+        )
+        with self._reader() as session:
+            return session.scalar(query)
+
     def indexed(self) -> dict[str, int]:
         """Return the number of passages of every job that the library should have."""
         query = select(IndexRow.job_id, IndexRow.chunks).where(IndexRow.state == State.DONE)

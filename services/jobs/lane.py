@@ -227,6 +227,11 @@ class Lane:
         """The kind of jobs it takes."""
         return self._worker.kind
 
+    @property
+    def lives(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to take jobs."""
         self._thread.start()

@@ -45,6 +45,11 @@ class Pulse:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
+    @property
+    def lives(self) -> bool:
+        """Whether its thread runs, and with it every lane."""
+        return self._thread.is_alive() and all(lane.lives for lane in self._lanes)
+
     def start(self) -> None:
         """Begin to beat."""
         self._thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from services.people.models import SCOPES, Person, Proof, Role, Scope
@@ -90,6 +90,17 @@ class Sessions:
         with self._database.read() as session:
             found = self._find(session, key, self._clock())
             return list(found[0].links) if found else None
+
+    def active(self) -> int:
+        """Return the number of sessions that have not ended."""
+        query = select(func.count()).where(SessionRow.expires_at > self._clock())
+        with self._database.read() as session:
+            return session.scalar(query) or 0
+
+    def tidy(self) -> None:
+        """Remove the sessions that have ended."""
+        with self._database.write() as session:
+            session.execute(delete(SessionRow).where(SessionRow.expires_at <= self._clock()))
 
     def end(self, secret: str) -> None:
         """End a session."""

@@ -92,8 +92,15 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def open_page(browser, request) -> Iterator[Callable[..., object]]:
-    """Open an address in a fresh profile, as another person would."""
-    contexts = []
+    """Open an address in a fresh profile, as another person would.
+
+    At the end no page may have tried what the content policy forbids.
+    """
+    contexts, refused = [], []
+
+    def note(message) -> None:
+        if "Content Security Policy" in message.text:
+            refused.append(message.text)
 
     def open_at(address: str, width: int = 1440, height: int = 900, **options):
         context = browser.new_context(
@@ -101,6 +108,7 @@ def open_page(browser, request) -> Iterator[Callable[..., object]]:
         )
         context.set_default_timeout(30_000)
         contexts.append(context)
+        context.on("console", note)
         page = context.new_page()
         page.goto(address)
         return page
@@ -108,3 +116,4 @@ def open_page(browser, request) -> Iterator[Callable[..., object]]:
     yield open_at
     for context in contexts:
         context.close()
+    assert not refused, sorted({text[:170] for text in refused})

@@ -19,6 +19,7 @@ import pages.components
 import pages.context
 from services.api import app
 from services.api.door import COOKIE
+from services.api.v1.app import API, OPENAI
 from services.config import Settings
 from services.errors import NotAllowed
 from services.front import Front
@@ -28,6 +29,7 @@ from services.people.models import Role, Scope
 from services.people.shares import Audience
 from services.runtime import Runtime
 from tests import media
+from tests.integration import test_api_people as api_people
 from tests.web import client_of
 
 SECRET = "plan-of-bo"
@@ -115,8 +117,13 @@ EVERYBODY = {
     ("POST", "/sign-in"),
     ("GET", "/sign-out"),
     ("GET", "/s/{secret}"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
 }
-"""How people get in and out."""
+"""How people get in and out, and whether the server works."""
+
+ADMINS = {("GET", "/metrics")}
+"""What shows the instance to those who run it."""
 
 CONTENT = {
     ("GET", "/files/{job_id}/document.pdf"): "document",
@@ -130,6 +137,14 @@ CONTENT = {
     ("GET", "/files/batches/{batch_id}.pdf"): "batch",
 }
 """What shows something of somebody's, and of what."""
+
+PROGRAMS = {
+    (one.method, table.prefix + one.path) for table in (API, OPENAI) for one in table.endpoints
+}
+"""The API, which has a matrix of its own in `test_api_people`."""
+
+ABOUT = {("GET", "/api/v1/openapi.json"), ("GET", "/api/v1/docs")}
+"""What the API is: for everybody who is signed in."""
 
 CHANGES = {("PATCH", "/files/{job_id}/edits"): "recording"}
 """What changes something of somebody's."""
@@ -160,7 +175,30 @@ def served(settings: Settings) -> set[tuple[str, str]]:
 
 
 def test_every_route_is_in_the_matrix(house):
-    assert served(house.runtime.settings) == EVERYBODY | set(CONTENT) | set(CHANGES) | UPLOADS
+    assert served(house.runtime.settings) == (
+        EVERYBODY | ADMINS | set(CONTENT) | set(CHANGES) | UPLOADS | PROGRAMS | ABOUT
+    )
+
+
+def test_somebody_else_tries_every_endpoint_that_names_something():
+    for start, calls in (
+        ("/batches/{batch_id}", api_people.OTHERS),
+        ("/jobs/{job_id}", api_people.OTHERS_JOB),
+    ):
+        named = {
+            (one.method, one.path.removeprefix(start))
+            for one in API.endpoints
+            if one.path.startswith(start)
+        }
+        assert named == {(method, rest.partition("?")[0]) for method, rest in calls}
+    assert not [one for one in OPENAI.endpoints if "{" in one.path]
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(ADMINS))
+def test_the_instance_is_shown_to_admins(house, method, path):
+    expected = dict.fromkeys(house.headers, 403) | dict.fromkeys(STRANGERS, 401) | {"admin": 200}
+    found = {who: asked(house, who, method, path).status_code for who in expected}
+    assert found == expected
 
 
 def address(house: House, path: str, job_id: str) -> str:
@@ -443,6 +481,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
             lambda f: f.watched_folders(),
             lambda f: f.scan_watched_folders(),
             lambda f: f.webhook_trouble(),
+            lambda f: f.metrics(),
             lambda f: f.index_again(),
             lambda f: f.check_library(),
             lambda f: f.ask_to_restore(Path("backup.arrow")),

@@ -51,6 +51,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, render: Renderer) -> None:
         self._app = app
+        self.routes = getattr(app, "routes", [])  # so that all of them can be listed
         self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,174 @@
+"""A backup while the server works, and a restore elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.backup import STORE, _manifest, backup, restore
+from services.config import Settings
+from services.errors import BackupError, DirectoryInUse
+from services.files import operations
+from services.jobs.models import State
+from services.people.models import Role
+from services.runtime import Runtime
+from services.view import View
+from tests import media
+
+FILES = 12
+
+
+def settings_of(folder: Path, **more) -> Settings:
+    return Settings(data_dir=folder, device="cpu", engine="whisper", disk_reserve_mb=0, **more)
+
+
+@pytest.fixture
+def here(tmp_path) -> Settings:
+    return settings_of(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path) -> Settings:
+    return settings_of(tmp_path / "there", temp_dir=tmp_path / "elsewhere")
+
+
+def documents(folder: Path, count: int = FILES) -> list[Path]:
+    for number in range(count):
+        media.write_pdf(folder / f"{number}.pdf", [f"This is document {number}."])
+    return sorted(folder.glob("*.pdf"))
+
+
+def test_what_is_backed_up_while_it_runs_goes_on_where_it_is_restored(here, there, tmp_path):
+    with Runtime(here) as runtime:
+        first = runtime.submit(documents(tmp_path)[:3], owner="ana")
+        runtime.wait(first.id, 60)
+        files = [*documents(tmp_path), tmp_path / "broken.pdf"]
+        files[-1].write_bytes(b"%PDF-1.7 and no more")
+        running = runtime.submit(files, owner="bo")
+        runtime.people.accounts.add("ana", "correct horse battery", Role.ADMIN)
+        secret = runtime.people.sessions.begin("ana")
+        made = []
+        thread = threading.Thread(target=lambda: made.append(backup(here, tmp_path / "all.tar")))
+        thread.start()  # while the second batch is worked on
+        thread.join()
+        runtime.wait(running.id, 120)
+        texts = {job.name: runtime.export(job.id, "txt") for job in runtime.jobs(first.id)}
+    assert made[0].jobs == 3 + FILES + 1
+    shutil.rmtree(here.data_dir)  # the machine is lost
+    restore(there, tmp_path / "all.tar")
+    with Runtime(there) as runtime:
+        restored = runtime.jobs(first.id)
+        assert {job.name: runtime.export(job.id, "txt") for job in restored} == texts
+        assert all(runtime.original(job.id).is_file() for job in restored)
+        runtime.wait(running.id, 120)  # what had not ended in the copy ends here
+        states = [job.state for job in runtime.jobs(running.id)]
+        assert states == [State.DONE] * FILES + [State.FAILED]
+        broken = runtime.jobs(running.id)[-1]
+        assert runtime.original(broken.id).is_relative_to(there.temp_root), "kept for another try"
+        assert runtime.people.accounts.check("ana", "correct horse battery")
+        assert runtime.people.identify(secret, None) is None, "everybody is signed out"
+
+
+def test_each_job_that_is_done_in_a_copy_has_its_result_in_it(here, tmp_path):
+    """Copies one after the other while jobs end, are done again and are deleted."""
+    with Runtime(here) as runtime:
+        batch = runtime.submit(documents(tmp_path))
+        for number in range(5):
+            runtime.retry_job(runtime.jobs(batch.id)[number].id)
+            runtime.delete([runtime.jobs(batch.id)[-1].id])
+            backup(here, tmp_path / f"{number}.tar")
+        runtime.wait(batch.id, 120)
+    for number in range(5):
+        copy = settings_of(tmp_path / f"copy-{number}")
+        restore(copy, tmp_path / f"{number}.tar")
+        with closing(View(copy)) as view:
+            assert len(view.jobs(batch.id)) == FILES - number - 1
+            for job in view.jobs(batch.id):
+                assert (job.result_at is not None) == (view.result(job.id) is not None)
+
+
+def test_what_is_deleted_during_a_backup_is_deleted_in_it(here, there, tmp_path, monkeypatch):
+    with Runtime(here) as runtime:
+        batch = runtime.submit(documents(tmp_path, 2))
+        runtime.wait(batch.id, 60)
+        kept, gone = runtime.jobs(batch.id)
+
+        def delete_first(settings):  # called when the store was copied, and no file yet
+            runtime.delete([gone.id])
+            operations.remove_tree(here.results_dir / gone.id)
+            return _manifest(settings)
+
+        monkeypatch.setattr("services.backup._manifest", delete_first)
+        backup(here, tmp_path / "all.tar")
+    restore(there, tmp_path / "all.tar")
+    with closing(View(there)) as view:
+        assert [job.id for job in view.jobs(batch.id)] == [kept.id]
+
+
+def test_a_result_that_is_missing_is_said_and_not_passed_over(here, tmp_path):
+    with Runtime(here) as runtime:
+        batch = runtime.submit(documents(tmp_path, 1))
+        runtime.wait(batch.id, 60)
+        (job,) = runtime.jobs(batch.id)
+        operations.remove_tree(here.results_dir / job.id)
+        with pytest.raises(BackupError, match=job.id):
+            backup(here, tmp_path / "all.tar")
+    assert not (tmp_path / "all.tar").exists()
+
+
+def test_a_restore_leaves_alone_what_is_there(here, there, tmp_path):
+    with Runtime(here) as runtime:
+        batch = runtime.submit(documents(tmp_path, 1), owner="ana")
+        runtime.wait(batch.id, 60)
+        backup(here, tmp_path / "all.tar")
+        with pytest.raises(DirectoryInUse, match="Stop it"):
+            restore(here, tmp_path / "all.tar", force=True)
+        later = runtime.submit(documents(tmp_path, 1), owner="ana")
+        runtime.wait(later.id, 60)
+    with pytest.raises(BackupError, match="--force"):
+        restore(here, tmp_path / "all.tar")
+    restore(here, tmp_path / "all.tar", force=True)
+    (aside,) = here.data_dir.glob("before-restore-*")
+    assert {path.name for path in aside.iterdir()} >= {STORE, "results"}
+    with Runtime(here) as runtime:
+        assert [summary.batch.id for summary in runtime.batches()] == [batch.id]
+        assert len(list((aside / "results").iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "not a tar", "no store"])
+def test_what_is_no_whole_backup_changes_nothing(here, there, tmp_path, damage):
+    with Runtime(here):
+        backup(here, tmp_path / "all.tar")
+    whole = (tmp_path / "all.tar").read_bytes()
+    bad = tmp_path / "bad.tar"
+    if damage == "no store":
+        with tarfile.open(tmp_path / "all.tar") as source, tarfile.open(bad, "w") as target:
+            member = source.getmember("manifest.json")
+            target.addfile(member, source.extractfile(member))
+    else:
+        bad.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"x" * 5000)
+    with pytest.raises(BackupError, match="backup"):
+        restore(there, bad)
+    assert not (there.data_dir / STORE).exists()
+    assert not list(there.data_dir.glob(".part*"))
+
+
+def test_an_archive_that_leads_outside_is_refused(there, tmp_path):
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        member = tarfile.TarInfo("../evil.txt")
+        tar.addfile(member)
+    with pytest.raises(BackupError):
+        restore(there, tmp_path / "evil.tar")
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_a_database_of_its_own_is_its_operators(tmp_path):
+    settings = settings_of(tmp_path / "d", database_url="postgresql://me:pw@db/scriptorium")
+    with pytest.raises(BackupError, match="pg_dump") as refused:
+        backup(settings, tmp_path / "all.tar")
+    assert "pw" not in str(refused.value)
