@@ -103,9 +103,13 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.subheader("Tokens for programs", width="content")
     if st.button("New token", icon=":material/add:", type="tertiary"):
         create_token()
+st.caption(
+    "A program that sends one acts for you, within what it allows. "
+    "[What programs can do](/api/v1/docs)"
+)
 tokens = account.tokens()
 if not tokens:
-    st.caption("None yet. A program that sends one acts for you, within what the token allows.")
+    st.caption("None yet.")
 elif clicked := components.rows([token_row(token) for token in tokens], key="tokens"):
     account.revoke_token(clicked[1])
     st.rerun()
