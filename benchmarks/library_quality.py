@@ -68,14 +68,14 @@ def quality(directory: Path) -> None:
     for name, said in SETS.items():
         queries: list[dict[str, Any]] = labelled[name]
         assert all(name in texts for query in queries for name in query["relevant"])
+        asked = model.embed([query["typed"].replace('"', "") for query in queries], query=True)
         print(f"\n{len(queries)} questions over {len(texts)} texts, {said}")
         print(f"{'':<42}{'recall@10':>10}{'MRR':>8}")
         for way, (words, meanings) in WAYS.items():
             found = []
-            for query in queries:
-                vector = model.embed([query["typed"].replace('"', "")], query=True)[0]
-                vector = vector if meanings else None
-                page = search(table, query["typed"], vector, PACKAGED, limit=50, words=words)
+            for query, vector in zip(queries, asked, strict=True):
+                near = vector if meanings else None
+                page = search(table, query["typed"], near, PACKAGED, limit=50, words=words)
                 ranking = [group.source for group in page.groups]
                 found.append(scores(ranking, query["relevant"]))
             recall, rank = (fmean(column) for column in zip(*found, strict=True))

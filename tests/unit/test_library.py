@@ -302,6 +302,26 @@ def test_a_passage_with_one_word_of_many_does_not_hide_what_is_meant(shelf):
     assert found.groups[0].source == "s2"
 
 
+def test_the_best_are_reranked_and_share_their_scores(shelf):
+    shelf.put(source("s1"), "book and book").result()
+    shelf.put(source("s2"), "a book by hand", "nothing").result()
+    before = shelf.find("book")
+    asked = []
+
+    def judge(question: str, texts: list[str]) -> list[float]:
+        asked.append((question, sorted(texts)))
+        return [float("hand" in text) for text in texts]
+
+    after = search(shelf.opened(), "book", rerank=judge)
+    assert asked == [("book", ["a book by hand", "book and book"])]
+    assert texts(before) == ["book and book", "a book by hand"] and texts(after) == [
+        "a book by hand",
+        "book and book",
+    ]
+    assert [hit.score for hit in after.hits] == [hit.score for hit in before.hits]
+    assert search(shelf.opened(), "book", rerank=lambda *_: None) == before, "where it fails"
+
+
 def test_twenty_readers_search_while_the_writer_commits_and_compacts(shelf):
     shelf.put(source("fixed"), "the book that is always there").result()
     stop, errors, searches = threading.Event(), [], [0] * 20
