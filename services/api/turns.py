@@ -8,12 +8,18 @@ from contextlib import asynccontextmanager
 
 from starlette.types import Message, Receive
 
+from services.api.stopping import stopping
+
 IDLE_SECONDS = 60.0
 """Time without a byte after which a request's body is given up."""
 
 
+LOOK_SECONDS = 1.0
+"""Pause between two looks whether the server is about to stop."""
+
+
 class Interrupted(Exception):
-    """A newer request works on the same upload, or the sender has been silent for too long."""
+    """A newer request works on the same upload, the sender is silent, or the server stops."""
 
 
 class Turn:
@@ -28,17 +34,19 @@ class Turn:
         """Return the next part of the request.
 
         Raises:
-            Interrupted: there was none in time, or this turn is asked for.
+            Interrupted: there was none in time, this turn is asked for, or the server stops.
         """
-        if self._asked:
-            raise Interrupted
-        try:
-            async with asyncio.timeout(IDLE_SECONDS) as self._waiting:
-                return await receive()
-        except TimeoutError:
-            raise Interrupted from None
-        finally:
-            self._waiting = None
+        now = asyncio.get_running_loop().time
+        given_up = now() + IDLE_SECONDS
+        while not self._asked and not stopping.is_set() and now() < given_up:
+            try:
+                async with asyncio.timeout(min(LOOK_SECONDS, given_up - now())) as self._waiting:
+                    return await receive()
+            except TimeoutError:
+                continue
+            finally:
+                self._waiting = None
+        raise Interrupted
 
     def ask(self) -> None:
         """Have this turn end as soon as it can."""

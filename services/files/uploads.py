@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from services.errors import DiskFull
+from services.errors import DiskFull, FileAccessError
 from services.files import operations
 from services.files.disk import Room
 from services.files.names import display_name
@@ -133,7 +133,11 @@ class Uploads:
         return upload
 
     def find(self, id: str) -> Upload | None:
-        """Return the upload of that id, if there is one and it was not given up."""
+        """Return the upload of that id, if there is one and it was not given up.
+
+        Raises:
+            FileAccessError: it is whole, but another program holds it.
+        """
         named = _ID.fullmatch(id)
         if named is None:
             return None
@@ -157,10 +161,13 @@ class Uploads:
             ]
         except FileNotFoundError:
             return []
-        found = [self._read(workspace, workspace.path / name) for name in names]
-        return sorted(
-            (upload for upload in found if upload is not None), key=lambda u: (u.name, u.id)
-        )
+        found = []
+        for name in names:
+            # One that is whole but held by another program is not there yet.
+            with contextlib.suppress(FileAccessError):
+                found.append(self._read(workspace, workspace.path / name))
+        known = [upload for upload in found if upload is not None]
+        return sorted(known, key=lambda upload: (upload.name, upload.id))
 
     def held_by(self, owner: str) -> int:
         """Return the bytes that the uploads of `owner` hold, or will hold when they are there."""
@@ -323,7 +330,11 @@ class Receiver:
         self._handle.seek(self.offset)
 
     def finish(self) -> Upload:
-        """Store the file, which is whole, as its workspace stores others."""
+        """Store the file, which is whole, as its workspace stores others.
+
+        Raises:
+            FileAccessError: another program holds it; whoever asks for the upload tries again.
+        """
         os.fsync(self._handle.fileno())
         self._handle.close()
         self._uploads._note(self.upload, self.upload.size)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from email.utils import parsedate_to_datetime
@@ -381,6 +382,24 @@ def test_a_sender_that_is_silent_is_given_up(front, monkeypatch):
         body = Broken(CONTENT[:4000])
         answer = await client.patch(address, content=body, headers={**PIECE, "Upload-Offset": "0"})
         assert answer.status_code == 408
+        assert (await client.head(address, headers=TUS)).headers["Upload-Offset"] == "4000"
+
+    talk(front, conversation)
+
+
+def test_a_server_that_stops_does_not_wait_for_a_slow_sender(front, monkeypatch):
+    stops = threading.Event()
+    monkeypatch.setattr(turns, "stopping", stops)
+    monkeypatch.setattr(turns, "LOOK_SECONDS", 0.05)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        address = await announced(client)
+        body = Broken(CONTENT[:4000])
+        headers = {**PIECE, "Upload-Offset": "0"}
+        sending = asyncio.create_task(client.patch(address, content=body, headers=headers))
+        await body.silent.wait()
+        stops.set()
+        assert (await sending).status_code == 408
         assert (await client.head(address, headers=TUS)).headers["Upload-Offset"] == "4000"
 
     talk(front, conversation)
