@@ -311,12 +311,12 @@ def test_a_short_recording_is_done_before_a_long_one_that_came_first(tmp_path, s
 
 
 class Stopping(Fake):
-    """An engine during whose third call the server is stopped."""
+    """An engine that has heard more than a stretch when the server is stopped during its call."""
 
     stopping: threading.Event
 
     def transcribe(self, batch, hints):
-        if len(self.calls) == 2:
+        if sum(self.calls) >= 4 and not self.stopping.is_set():  # more than a stretch was heard
             self.stopping.set()
             time.sleep(1.2)  # those who work beside it look twice a second
         return super().transcribe(batch, hints)
