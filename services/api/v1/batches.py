@@ -40,8 +40,8 @@ from services.runtime import Runtime
 Key = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")] | None,
     Header("Idempotency-Key"),
+    Field(description="A key of yours: sent again with it within a day, it makes no second batch."),
 ]
-"""A key of the submission's own: sent again with it within a day, it makes no second batch."""
 
 
 def _parsed(value: Any) -> Any:
