@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import from_json
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from services.api.files import attachment
@@ -174,7 +175,10 @@ def export_batch(front: Runtime, batch_id: Id, query: ZipQuery) -> Response:
     """Return all results of a batch as a ZIP, a folder for each format."""
     require_batch(front, batch_id)
     target = scratch_path("batch.zip")
-    front.write_zip(batch_id, target, [*map(str, query.format)], query.style())
+    try:
+        front.write_zip(batch_id, target, [*map(str, query.format)], query.style())
+    except FileNotFoundError as error:
+        raise HTTPException(409, "A result of it was deleted meanwhile. Ask again.") from error
     return FileResponse(
         target,
         media_type="application/zip",
@@ -211,7 +215,13 @@ ENDPOINTS = [
     Endpoint("GET", "/batches/{batch_id}", batch),
     Endpoint("DELETE", "/batches/{batch_id}", delete_batch, CHANGE, 204),
     Endpoint("GET", "/batches/{batch_id}/jobs", batch_jobs),
-    Endpoint("GET", "/batches/{batch_id}/export", export_batch, media=("application/zip",)),
+    Endpoint(
+        "GET",
+        "/batches/{batch_id}/export",
+        export_batch,
+        media=("application/zip",),
+        statuses=(409,),
+    ),
     Endpoint("POST", "/batches/{batch_id}/cancel", cancel_batch, CHANGE),
     Endpoint("POST", "/batches/{batch_id}/retry", retry_batch, CHANGE),
 ]
