@@ -152,6 +152,7 @@ def test_the_history_and_the_events_of_what_has_ended(client, done):
     assert [lines[0] for lines in told] == ["event: job"] * 3 + ["event: batch", "event: end"]
     assert json.loads(told[0][1].removeprefix("data: "))["state"] == "done"
     assert told[-1][2] == "id: end"
+    assert client.head(f"/api/v1/batches/{batch['id']}/events").status_code == 200
     again = client.get(f"/api/v1/batches/{batch['id']}/events", headers={"Last-Event-ID": "end"})
     assert again.status_code == 204
 
@@ -298,7 +299,7 @@ FILE = 'Content-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\nso
         (422, form('Content-Disposition: form-data; name="files"\r\n\r\nno file')),
         (422, form(FILE, 'Content-Disposition: form-data; name="options"\r\n\r\n{"what": 1}')),
         (422, form(FILE, 'Content-Disposition: form-data; name="options"\r\n\r\n' + "[" * 9999)),
-        (422, form(FILE, 'Content-Disposition: form-data; name="uploads"\r\n\r\nx')),
+        (422, form(FILE, 'Content-Disposition: form-data; name="what"\r\n\r\nx')),
         (400, form(FILE, end=False)),
         (400, form("Content-Disposition: form-data\r\n\r\nnameless")),
         (400, b"not a form"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import from_json
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from services.api.files import attachment
@@ -40,8 +41,8 @@ from services.runtime import Runtime
 Key = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")] | None,
     Header("Idempotency-Key"),
+    Field(description="A key of yours: sent again with it within a day, it makes no second batch."),
 ]
-"""A key of the submission's own: sent again with it within a day, it makes no second batch."""
 
 
 def _parsed(value: Any) -> Any:
@@ -174,7 +175,10 @@ def export_batch(front: Runtime, batch_id: Id, query: ZipQuery) -> Response:
     """Return all results of a batch as a ZIP, a folder for each format."""
     require_batch(front, batch_id)
     target = scratch_path("batch.zip")
-    front.write_zip(batch_id, target, [*map(str, query.format)], query.style())
+    try:
+        front.write_zip(batch_id, target, [*map(str, query.format)], query.style())
+    except FileNotFoundError as error:
+        raise HTTPException(409, "A result of it was deleted meanwhile. Ask again.") from error
     return FileResponse(
         target,
         media_type="application/zip",
@@ -211,7 +215,13 @@ ENDPOINTS = [
     Endpoint("GET", "/batches/{batch_id}", batch),
     Endpoint("DELETE", "/batches/{batch_id}", delete_batch, CHANGE, 204),
     Endpoint("GET", "/batches/{batch_id}/jobs", batch_jobs),
-    Endpoint("GET", "/batches/{batch_id}/export", export_batch, media=("application/zip",)),
+    Endpoint(
+        "GET",
+        "/batches/{batch_id}/export",
+        export_batch,
+        media=("application/zip",),
+        statuses=(409,),
+    ),
     Endpoint("POST", "/batches/{batch_id}/cancel", cancel_batch, CHANGE),
     Endpoint("POST", "/batches/{batch_id}/retry", retry_batch, CHANGE),
 ]

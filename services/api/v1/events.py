@@ -26,6 +26,7 @@ PAUSE = 0.5
 """Seconds between two looks; longer where a look takes long: at most a tenth of the time."""
 HEARTBEAT = 15.0
 """Seconds without an event after which a comment says that the line is open."""
+MEDIA = "text/event-stream"
 END = "end"
 """The id of the last event: who comes back after it is told not to."""
 
@@ -97,9 +98,11 @@ async def events(front: Runtime, request: Request, batch_id: Id) -> Response:
         jobs = await run_in_threadpool(front.jobs, batch_id)
         if all(job.state.over for job in jobs):
             return Response(status_code=204)  # a browser does not ask again then
+    if request.method == "HEAD":
+        return Response(media_type=MEDIA)
     return StreamingResponse(
         follow(front, batch_id),
-        media_type="text/event-stream",
+        media_type=MEDIA,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
@@ -135,7 +138,7 @@ ENDPOINTS = [
         "GET",
         "/batches/{batch_id}/events",
         events,
-        media=("text/event-stream",),
+        media=(MEDIA,),
         statuses=(204,),
     ),
 ]

@@ -7,26 +7,35 @@ waits for its recording; the batch that it makes is kept like any other.
 from __future__ import annotations
 
 import asyncio
-import math
 import re
-import zlib
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from services import exports
 from services.api.stopping import stopping
-from services.api.v1.batches import Key, Upload, submit_once
+from services.api.v1.batches import Key, submit_once
 from services.api.v1.endpoint import CHANGE, Endpoint, answered
-from services.api.v1.models import Input, Language, OptionsInput, Output, Text
+from services.api.v1.models import OptionsInput
+from services.api.v1.openai_models import (
+    SpeechModel,
+    SpeechModels,
+    SpeechSegment,
+    SpeechText,
+    SpeechVerbose,
+    SpeechWord,
+    TranscriptionForm,
+    TranslationForm,
+    Usage,
+)
 from services.api.v1.options import chosen, models_of
 from services.api.v1.values import wrong
 from services.audio.languages import NAMES
-from services.audio.transcript import Segment, Transcript
+from services.audio.transcript import Transcript
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.models import Job, JobFilter, Kind, Options, State
 from services.runtime import Runtime
@@ -42,135 +51,6 @@ MEDIA = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
 }
-
-
-def _not_streamed(wanted: bool) -> bool:
-    if wanted:
-        raise ValueError("the text comes when it is whole; ask without stream")
-    return wanted
-
-
-Nothing = BeforeValidator(lambda value: None if value == "" else value)
-"""Takes an empty field for one that is not there, as some clients send it."""
-
-
-class TranslationForm(Input):
-    """A recording whose text shall be English."""
-
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="ignore", validate_by_name=True, validate_by_alias=True
-    )
-
-    file: Upload
-    """The recording, in any format that can be read here."""
-    model: Text
-    """A speech model of `/v1/models`."""
-    prompt: Annotated[Annotated[str, StringConstraints(max_length=20_000)] | None, Nothing] = None
-    """Names and terms that may be said, parted by commas or lines."""
-    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
-    temperature: Annotated[float | None, Nothing] = Field(default=None, ge=0, le=1)
-    """Taken and not used: the same sound gives the same text here."""
-
-
-class TranscriptionForm(TranslationForm):
-    """A recording whose text is asked for."""
-
-    language: Annotated[Language | None, Nothing] = None
-    """What is spoken (ISO 639-1)."""
-    timestamp_granularities: list[Literal["word", "segment"]] = Field(
-        [], alias="timestamp_granularities[]"
-    )
-    """Whether `verbose_json` has words too."""
-    stream: Annotated[
-        bool, AfterValidator(_not_streamed), Field(json_schema_extra={"const": False})
-    ] = False
-    """Only false: the text comes when it is whole."""
-
-
-class Usage(Output):
-    """What was transcribed."""
-
-    type: Literal["duration"] = "duration"
-    seconds: float
-
-
-class SpeechText(Output):
-    """The text of a recording."""
-
-    text: str
-    usage: Usage
-
-
-class SpeechWord(Output):
-    """A word and its seconds."""
-
-    word: str
-    start: float
-    end: float
-
-
-class SpeechSegment(Output):
-    """A segment, with the names that OpenAI's clients know."""
-
-    id: int
-    seek: int
-    """Hundredths of a second before it."""
-    start: float
-    end: float
-    text: str
-    tokens: list[int]
-    """Always empty: models here do not share a vocabulary."""
-    temperature: float
-    avg_logprob: float
-    """The logarithm of the mean confidence of its words; 0 where the model gives none."""
-    compression_ratio: float
-    """Length of the text against that of its zlib form: high where a model repeats itself."""
-    no_speech_prob: float
-    """Always 0: stretches without speech are left out before a model hears them."""
-
-    @classmethod
-    def of(cls, number: int, segment: Segment) -> SpeechSegment:
-        """Return a segment of a transcript."""
-        encoded = segment.text.encode(errors="replace")
-        return cls(
-            id=number,
-            seek=round(segment.start * 100),
-            start=segment.start,
-            end=segment.end,
-            text=segment.text,
-            tokens=[],
-            temperature=0.0,
-            avg_logprob=math.log(max(segment.confidence, 1e-6)) if segment.confidence else 0.0,
-            compression_ratio=len(encoded) / len(zlib.compress(encoded)),
-            no_speech_prob=0.0,
-        )
-
-
-class SpeechVerbose(SpeechText):
-    """The text of a recording with its times."""
-
-    task: Literal["transcribe", "translate"]
-    language: str
-    """Its English name in small letters; `unknown` where it was not found out."""
-    duration: float
-    segments: list[SpeechSegment]
-    words: list[SpeechWord] | None
-
-
-class SpeechModel(Output):
-    """A speech model."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-
-
-class SpeechModels(Output):
-    """The speech models that may be asked for."""
-
-    object: Literal["list"] = "list"
-    data: list[SpeechModel]
 
 
 async def transcribe(
@@ -263,7 +143,7 @@ def _answer(front: Runtime, job: Job, format: str, task: str, with_words: bool) 
     if not isinstance(found, Transcript):
         raise HTTPException(404, f"The text of “{job.name}” was deleted meanwhile.")
     if format in ("srt", "vtt"):
-        return Response(front.export(job.id, format), media_type=MEDIA[format])
+        return Response(exports.render(found, format, job.name), media_type=MEDIA[format])
     if format == "text":
         return Response(f"{found.text}\n".encode(errors="replace"), media_type=MEDIA[format])
     usage = Usage(seconds=found.duration)

@@ -140,13 +140,17 @@ def _parameters(one: Endpoint, schemas: _Schemas) -> list[Schema]:
         for name, kind in one.in_path.items()
     ]
     for header, kind in one.headers.values():
-        found.append({"name": header, "in": "header", "schema": _sent(schemas.of(kind))})
+        found.append(_parameter(header, "header", _sent(schemas.of(kind)), False))
     if "query" in one.takes:
         for name, schema, needed in schemas.properties(one.takes["query"]):
-            about = schema.pop("description", "")
-            one_of_them = {"name": name, "in": "query", "required": needed, "schema": schema}
-            found.append(one_of_them | ({"description": about} if about else {}))
+            found.append(_parameter(name, "query", schema, needed))
     return found
+
+
+def _parameter(name: str, place: str, schema: Schema, needed: bool) -> Schema:
+    about = schema.pop("description", "")
+    found = {"name": name, "in": place, "required": needed, "schema": schema}
+    return found | ({"description": about} if about else {})
 
 
 def _responses(table: Table, one: Endpoint, schemas: _Schemas) -> Schema:

@@ -30,7 +30,8 @@ def page(document: Schema) -> str:
     schemas = document["components"]["schemas"]
     return _PAGE.substitute(
         about=f"<p>{_prose(document['info']['description'])}</p>"
-        '<p>For generators: <a href="/api/v1/openapi.json">openapi.json</a>.</p>',
+        '<p>For generators: <a href="/api/v1/openapi.json">openapi.json</a>. '
+        "What is marked with * must be there.</p>",
         operations="\n".join(
             f"<h2><code>{html.escape(tag)}</code></h2>\n" + "\n".join(_operation(*o) for o in group)
             for tag, group in groups
@@ -45,7 +46,12 @@ def _operation(path: str, method: str, operation: Schema) -> str:
     parts = [f"<p>{_prose(operation['description'])}</p>" if "description" in operation else ""]
     parts.append(f"<p>Needs {needs}.</p>" if needs else "")
     if rows := [
-        (one["name"], _kind(one["schema"]), one.get("description", one["in"]), one.get("required"))
+        (
+            one["name"],
+            _kind(one["schema"]),
+            one.get("description") or f"In the {one['in']}.",
+            one.get("required"),
+        )
         for one in operation["parameters"]
     ]:
         parts += ["<h3>Parameters</h3>", _table(rows)]
@@ -62,13 +68,19 @@ def _operation(path: str, method: str, operation: Schema) -> str:
 
 
 def _answers(responses: Schema) -> str:
-    rows = []
+    """Return a table of what comes back; errors that look the same share a row."""
+    rows: list[tuple[str, str, str, Any]] = []
+    errors: dict[str, list[str]] = {}
     for status, answer in responses.items():
-        kinds = [
+        kinds = "<br>".join(
             f"{html.escape(media.partition(';')[0])} {_kind(content['schema'])}"
             for media, content in answer.get("content", {}).items()
-        ]
-        rows.append((status, "<br>".join(kinds), answer["description"], False))
+        )
+        if status >= "400":
+            errors.setdefault(kinds, []).append(status)
+        else:
+            rows.append((status, kinds, answer["description"], False))
+    rows += [(", ".join(them), kinds, "What went wrong.", False) for kinds, them in errors.items()]
     return _table(rows)
 
 
@@ -77,8 +89,10 @@ def _component(name: str, schema: Schema) -> str:
     listed = ", ".join(f"<code>{html.escape(str(one))}</code>" for one in schema.get("enum", ()))
     shown = _properties(schema) if "properties" in schema else f"<p>{listed}</p>"
     return (
-        f'<details id="{html.escape(name)}"><summary><code>{html.escape(name)}</code>'
-        f"<span>{_prose(about.partition(chr(10))[0])}</span></summary>{shown}</details>"
+        f"<details><summary><code>{html.escape(name)}</code>"
+        f"<span>{_prose(about.partition(chr(10))[0])}</span></summary>"
+        # Inside: a link to it opens it.
+        f'<div id="{html.escape(name)}">{shown}</div></details>'
     )
 
 
@@ -118,7 +132,8 @@ def _kind(schema: Schema) -> str:
         return f"list of {_kind(schema.get('items', {}))}"
     if isinstance(inner := schema.get("additionalProperties"), dict):
         return f"by name: {_kind(inner)}"
-    found = html.escape(schema.get("format") or schema.get("type", ""))
+    binary = schema.get("format") == "binary"
+    found = "file" if binary else html.escape(schema.get("type", ""))
     default = schema.get("default")
     return found if default in (None, "", []) else f"{found}, {html.escape(json.dumps(default))}"
 

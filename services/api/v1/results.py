@@ -49,8 +49,9 @@ def result(front: Runtime, job_id: Id) -> Response:
 
     What the machine heard is kept in it under `machine` where something was corrected.
     """
-    job, _ = _with_result(front, job_id)
-    return Response(front.export(job.id, "json"), media_type="application/json", headers=PRIVATE)
+    job, found = _with_result(front, job_id)
+    data = exports.render(found, "json", job.name)
+    return Response(data, media_type="application/json", headers=PRIVATE)
 
 
 def export_job(front: Runtime, job_id: Id, query: ExportQuery) -> Response:
