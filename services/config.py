@@ -163,6 +163,19 @@ class Settings(BaseSettings, PeopleSettings):
     keep_failed_days: float | None = Field(None, gt=0)
     """Days that originals of failed and cancelled jobs are kept; until discarded when unset."""
 
+    keep_audio_days: float | None = Field(None, gt=0)
+    """Days after its end that a recording is kept, with its result; until deleted when unset."""
+
+    keep_document_days: float | None = Field(None, gt=0)
+    """Days after its end that a document is kept, with its result; until deleted when unset."""
+
+    audit_days: float | None = Field(None, gt=0)
+    """Days that the lines of the audit log are kept; for ever when unset."""
+
+    data_limit_gb: float | None = Field(None, gt=0)
+    """Room that results, originals and library may take, in GB: beyond it no more uploads are
+    taken. Nothing is deleted for it."""
+
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""
 

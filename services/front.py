@@ -15,6 +15,7 @@ from services.files.workspace import StoredFile, Workspace
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
 from services.people.models import Scope
+from services.retention import data_problem
 from services.shelves import Shelves
 
 
@@ -28,7 +29,10 @@ class Front(Shelves):
         super().__init__(settings)
         limit = settings.temp_limit_gb
         self._temp_room = Room(
-            settings.temp_root, settings.disk_reserve, int(limit * 1e9) if limit else None
+            settings.temp_root,
+            settings.disk_reserve,
+            int(limit * 1e9) if limit else None,
+            lambda: data_problem(settings, 1.0),
         )
         # A process of its own: a look at an upload does not wait for a page that is rendered.
         self._inspecting = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
