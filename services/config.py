@@ -121,6 +121,9 @@ class Settings(BaseSettings, PeopleSettings):
     page_timeout: float = Field(20.0, gt=0)
     """Seconds that one page of a document may take."""
 
+    log_format: Literal["text", "json"] = "text"
+    """How the server's log is written: lines for people, or a JSON object each for programs."""
+
     library: bool = True
     """Whether results are indexed and can be searched."""
 
