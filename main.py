@@ -10,8 +10,8 @@ import sys
 from services.config import load_settings
 from services.errors import ScriptoriumError, SettingsError
 from services.files.temp import use_temp_root
+from services.logs import set_up
 
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 log = logging.getLogger("scriptorium")
 
 
@@ -24,7 +24,9 @@ def refuse(error: ScriptoriumError) -> None:
 try:
     settings = load_settings()
     # Before anything else is imported: libraries remember the first temporary directory.
-    if warning := use_temp_root(settings.temp_root):
+    warning = use_temp_root(settings.temp_root)
+    set_up(settings)
+    if warning:
         log.warning(warning)
 except ScriptoriumError as error:
     refuse(error)

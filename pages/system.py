@@ -13,6 +13,7 @@ from services import system
 from services.audio import languages
 from services.audio.catalog import Model
 from services.jobs.models import Kind, State
+from services.retention import kept_text
 from services.watch.root import RootState, RootStatus
 
 runtime = context.runtime()
@@ -82,6 +83,19 @@ def watched_folders() -> None:
             st.caption(f"{context.plural(more, 'more problem')} in {root.path}")
 
 
+def keeping() -> dict[str, str]:
+    """Return what is kept how long, for the table."""
+    found = runtime.retention()
+    days = runtime.settings.keep_failed_days
+    return {
+        "Recordings are kept": kept_text(found, Kind.AUDIO),
+        "Documents are kept": kept_text(found, Kind.DOCUMENT),
+        "Originals of what failed": f"for {days:g} days"
+        if days
+        else "until somebody discards them",
+    }
+
+
 @st.fragment(run_every="3s")
 def live() -> None:
     """Show what changes."""
@@ -138,6 +152,7 @@ def live() -> None:
             "by this server",
             "Disk": f"{context.size(machine.disk_free)} of {context.size(machine.disk_total)} free",
             "Data": f"{context.size(machine.data_used)} in {runtime.settings.data_dir}",
+            **keeping(),
             "Temporary files": f"{context.size(machine.temp_used)}{of_limit} "
             f"in {runtime.settings.temp_root}",
             "GPU": machine.gpu or "none",
@@ -146,6 +161,8 @@ def live() -> None:
         border="horizontal",
         hide_header=True,
     )
+    if problem := runtime.data_problem():
+        st.warning(problem, icon=":material/database:")
     if trouble := runtime.webhook_trouble():
         next_try = (
             "It is not tried again."

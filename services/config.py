@@ -121,6 +121,9 @@ class Settings(BaseSettings, PeopleSettings):
     page_timeout: float = Field(20.0, gt=0)
     """Seconds that one page of a document may take."""
 
+    log_format: Literal["text", "json"] = "text"
+    """How the server's log is written: lines for people, or a JSON object each for programs."""
+
     library: bool = True
     """Whether results are indexed and can be searched."""
 
@@ -162,6 +165,19 @@ class Settings(BaseSettings, PeopleSettings):
 
     keep_failed_days: float | None = Field(None, gt=0)
     """Days that originals of failed and cancelled jobs are kept; until discarded when unset."""
+
+    keep_audio_days: float | None = Field(None, gt=0)
+    """Days after its end that a recording is kept, with its result; until deleted when unset."""
+
+    keep_document_days: float | None = Field(None, gt=0)
+    """Days after its end that a document is kept, with its result; until deleted when unset."""
+
+    audit_days: float | None = Field(None, gt=0)
+    """Days that the lines of the audit log are kept; for ever when unset."""
+
+    data_limit_gb: float | None = Field(None, gt=0)
+    """Room that results, originals and library may take, in GB: beyond it no more uploads are
+    taken. Nothing is deleted for it."""
 
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""

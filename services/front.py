@@ -17,6 +17,7 @@ from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
 from services.jobs.once import Once
 from services.people.models import Scope
+from services.retention import data_problem
 from services.shelves import Shelves
 from services.uploads.intake import Intake
 
@@ -30,7 +31,10 @@ class Front(Shelves):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._temp_room = Room(
-            settings.temp_root, settings.disk_reserve, _bytes(settings.temp_limit_gb)
+            settings.temp_root,
+            settings.disk_reserve,
+            _bytes(settings.temp_limit_gb),
+            lambda: data_problem(settings, 1.0),
         )
         self.upload_limit = _bytes(settings.upload_limit_gb)
         """Bytes that one uploaded file may have; None for as many as fit."""

@@ -28,6 +28,7 @@ from services.jobs.pulse import Pulse
 from services.library.restoring import carry_out
 from services.metrics import Metrics
 from services.people.models import Scope
+from services.retention import Kept, Retention, data_problem
 from services.watch.root import RootStatus
 from services.watch.watcher import Watcher
 from services.webhooks.notifier import Notifier, Trouble
@@ -135,7 +136,10 @@ class Runtime(Front):
                 first=requested,
                 busy=lambda: audio.needs_cores,
             )
-        self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days)
+        self._retention = Retention(settings, self._store, self.people, self._delete)
+        self._pulse = Pulse(
+            self._store, self._lanes, settings.keep_failed_days, self._retention.round
+        )
         self._metrics = Metrics(settings, self.people, self._entries, self._janitor.waiting)
         self.health = Health(
             {
@@ -214,6 +218,16 @@ class Runtime(Front):
         """Return the webhook that could not be delivered last; None when all is well."""
         self.require(Scope.ADMIN)
         return self._notifier.trouble
+
+    def retention(self) -> list[Kept]:
+        """Return how long each kind of jobs is kept."""
+        self.require(Scope.ADMIN)
+        return self._retention.kept()
+
+    def data_problem(self) -> str | None:
+        """Return why the data soon have no more room, or have none; None when they have."""
+        self.require(Scope.ADMIN)
+        return data_problem(self.settings)
 
     def metrics(self) -> bytes:
         """Return the figures of this instance in the text format of Prometheus."""

@@ -46,7 +46,6 @@ class Machine:
 def machine(data_dir: Path, temp_root: Path) -> Machine:
     """Measure the machine now."""
     minute = int(time.time() // 60)  # files are counted once a minute: there may be very many
-    temp = _used(temp_root, minute)
     memory = psutil.virtual_memory()
     disk = shutil.disk_usage(data_dir)
     return Machine(
@@ -55,11 +54,18 @@ def machine(data_dir: Path, temp_root: Path) -> Machine:
         server_memory=psutil.Process().memory_info().rss,
         disk_free=disk.free,
         disk_total=disk.total,
-        data_used=_used(data_dir, minute) - (temp if temp_root.is_relative_to(data_dir) else 0),
-        temp_used=temp,
+        data_used=data_used(data_dir, temp_root),
+        temp_used=_used(temp_root, minute),
         gpu=gpu(int(time.time() // 5)),
         cpus=os.cpu_count() or 1,
     )
+
+
+def data_used(data_dir: Path, temp_root: Path) -> int:
+    """Return the bytes of all data but temporary files, as they were within the last minute."""
+    minute = int(time.time() // 60)
+    temp = _used(temp_root, minute) if temp_root.is_relative_to(data_dir) else 0
+    return _used(data_dir, minute) - temp
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from services.files.logs import open_log
+from services.logs import TextLines
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,7 @@ class Terminal:
                 stack.enter_context(contextlib.redirect_stderr(stream))
             stack.enter_context(contextlib.redirect_stdout(stream))
             handler = logging.StreamHandler(stream)
-            handler.setFormatter(
-                logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-            )
+            handler.setFormatter(TextLines())
             root = logging.getLogger()
             root.setLevel(logging.INFO)
             root.addHandler(handler)

@@ -29,6 +29,7 @@ class Room:
         root: The directory.
         reserve: Bytes that must stay free on its disk.
         limit: Bytes that may lie under it; None for as many as fit.
+        refusal: Returns why nothing more may come in, whatever room there is, or None.
         clock: Returns seconds; what lies there is counted again every few of them.
     """
 
@@ -37,11 +38,13 @@ class Room:
         root: Path,
         reserve: int = 0,
         limit: int | None = None,
+        refusal: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.root = root
         self.reserve = reserve
         self.limit = limit
+        self._refusal = refusal
         self._clock = clock
         self._lock = threading.Lock()
         self._counted_at = -COUNT_SECONDS
@@ -62,7 +65,7 @@ class Room:
                 "failed and cancelled files count too: try them again or discard them, or raise "
                 "the limit."
             )
-        return None
+        return self._refusal() if size else None
 
     def require(self, size: int) -> None:
         """Check that `size` more bytes have room, and count them as used.

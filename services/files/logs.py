@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -11,6 +13,55 @@ from services.errors import FileAccessError
 from services.files import operations
 
 LONGEST = 5_000_000
+KEPT = 4
+"""Earlier files of a rotating log."""
+
+
+class RotatingLog(logging.Handler):
+    """Writes a log that one process writes: `name.log`, and before it `name.1.log` and so on.
+
+    Args:
+        path: The file; its directory is made.
+        longest: Bytes after which a new file is begun.
+    """
+
+    def __init__(self, path: Path, longest: int = LONGEST) -> None:
+        super().__init__()
+        self._path = path
+        self._longest = longest
+        operations.make_dir(path.parent)
+        self._stream = self._open()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            if self._stream.tell() > self._longest:
+                self._rotate()
+            self._stream.write(self.format(record) + "\n")
+            self._stream.flush()
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self.lock or contextlib.nullcontext():
+            self._stream.close()
+        super().close()
+
+    def _rotate(self) -> None:
+        self._stream.close()
+        names = [self._path, *(self._path.with_suffix(f".{n}.log") for n in range(1, KEPT + 1))]
+        # Where another program holds one of them, this one grows on until it lets go.
+        with contextlib.suppress(OSError, FileAccessError):
+            for newer, older in reversed(list(pairwise(names))):
+                if newer.exists():
+                    operations.replace(newer, older)
+        self._stream = self._open()
+
+    def _open(self) -> TextIO:
+        stream = self._path.open("a", encoding="utf-8", errors="replace")
+        stream.seek(0, 2)
+        return stream
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from services.audio.engines import Engine
 from services.jobs.lane import Claims
 from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.stretches import Stretches
+from services.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -122,4 +123,5 @@ class Clerk:
         try:
             self._stretches.add(recording.job, heard, resume)
         except Exception as error:  # no room, a lock: the whole still has a chance
-            log.warning("a stretch of %s was not kept: %s", recording.job.name, error)
+            with about(recording.job.id):
+                log.warning("a stretch of %s was not kept: %s", recording.job.name, error)

@@ -10,6 +10,7 @@ from services.documents.process import DocumentProcess
 from services.documents.reader import How, read_document
 from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind
+from services.logs import about_job
 
 
 class DocumentWorker:
@@ -27,6 +28,7 @@ class DocumentWorker:
         self._timeout = settings.document_timeout
         self._passwords = passwords or Passwords()
 
+    @about_job
     def run(self, job: Job, claims: Claims) -> None:
         """Read one document and save it."""
 

@@ -20,6 +20,7 @@ from services.jobs.results import Result, Results
 from services.library.enrich import Enrichment
 from services.library.library import Library, Prepared
 from services.library.models import Source
+from services.logs import about_job
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ class Indexer:
             self._writing.submit(self._enrich_and_write, job, prepared, language_of(result))
         return True
 
+    @about_job
     def _enrich_and_write(self, job: Job, prepared: Prepared, language: str | None) -> None:
         try:
             text = "\n".join(one.text for one in prepared.chunks)
@@ -156,6 +158,7 @@ class Indexer:
         else:
             written.add_done_callback(lambda done: self._settle(job, about, done))
 
+    @about_job
     def _settle(self, job: Job, about: Enrichment, written: Future[int]) -> None:
         if error := written.exception():
             self._failed(job, error)
@@ -172,6 +175,7 @@ class Indexer:
         )
         log.info("indexed: %s (%s)", job.name, job.id)
 
+    @about_job
     def _failed(self, job: Job, error: BaseException) -> None:
         if self._stopping.is_set():
             self._entries.put_back(job.id)

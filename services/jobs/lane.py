@@ -14,6 +14,7 @@ from services.files.workspace import is_unchanged
 from services.jobs.models import Job, Kind
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore
+from services.logs import about_job
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Claims:
                 self._forget(job)  # a person cancelled it
         return held
 
+    @about_job
     def done(
         self, job: Job, result: Result, *, length: float, engine: str, model: str, took: float
     ) -> None:
@@ -150,6 +152,7 @@ class Claims:
         log.info("%s: %s (%s)", "done" if finished else "not wanted any more", job.name, job.id)
         self._forget(job)
 
+    @about_job
     def failed(self, job: Job, error: BaseException) -> None:
         """Mark a job failed with the sentence of its error; a stack trace goes to the log.
 

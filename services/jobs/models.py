@@ -155,7 +155,7 @@ class JobFilter:
     """Which jobs are meant; what is not given does not matter.
 
     `text` is looked for in names, whatever the case; `since` and `until` are when jobs were
-    submitted, in seconds since the epoch.
+    submitted, `ended_before` when they ended, in seconds since the epoch.
     """
 
     batch_id: str | None = None
@@ -166,6 +166,7 @@ class JobFilter:
     text: str = ""
     since: float | None = None
     until: float | None = None
+    ended_before: float | None = None
     ids: tuple[str, ...] | None = None
     reach: Reach | None = None
     """Whose jobs at all; None for everybody's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.jobs.lane import Lane
 from services.jobs.store import JobStore
@@ -25,6 +25,7 @@ class Pulse:
         store: Where jobs are claimed.
         lanes: The lanes of this process.
         keep_days: Days that originals of what failed are kept; None for ever.
+        upkeep: Called at each beat, for whatever else has to be looked after.
         interval: Seconds between two beats.
         lost: Seconds without a beat after which a job is freed.
     """
@@ -34,12 +35,14 @@ class Pulse:
         store: JobStore,
         lanes: Sequence[Lane],
         keep_days: float | None = None,
+        upkeep: Callable[[], None] = lambda: None,
         interval: float = BEAT_SECONDS,
         lost: float = LOST_SECONDS,
     ) -> None:
         self._store = store
         self._lanes = lanes
         self._keep_days = keep_days
+        self._upkeep = upkeep
         self._interval = interval
         self._lost = lost
         self._stop = threading.Event()
@@ -67,6 +70,7 @@ class Pulse:
             log.error("%d jobs had no sign of life and were queued again", freed)
         if self._keep_days is not None:
             self._store.expire(time.time() - self._keep_days * DAY)
+        self._upkeep()
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):

@@ -482,6 +482,8 @@ def test_what_is_for_admins_is_for_nobody_else(house):
             lambda f: f.scan_watched_folders(),
             lambda f: f.webhook_trouble(),
             lambda f: f.metrics(),
+            lambda f: f.retention(),
+            lambda f: f.data_problem(),
             lambda f: f.index_again(),
             lambda f: f.check_library(),
             lambda f: f.ask_to_restore(Path("backup.arrow")),
