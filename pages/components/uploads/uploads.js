@@ -32,7 +32,7 @@ class Uploads {
     this.data = { workspace: null, limit: null, received: [], left: [], ignored: [] };
     this.tell = { busy: () => {}, wanted: () => {}, arrived: () => {} };
     this.speed = 0;
-    this.asked = 0;
+    this.asked = this.toldAt = 0;
     setInterval(() => this.tick(), 1000);
     window.addEventListener("beforeunload", (event) => {
       if (this.list.some((one) => one.state === "sending" || one.state === "queued")) event.preventDefault();
@@ -214,8 +214,11 @@ class Uploads {
     this.before = sent;
     const sending = this.list.some((one) => one.state === "sending");
     this.speed = sending ? (this.speed ? this.speed * 0.7 + grown * 0.3 : grown) : 0;
-    if (this.arrived && this.shown) { // at most once a second, however many files there are
+    // At most once a second, however many files there are; again where the page had no connection.
+    const unseen = this.list.some((one) => one.state === "done") && Date.now() - this.toldAt > 5000;
+    if ((this.arrived || unseen) && this.shown) {
       this.arrived = false;
+      this.toldAt = Date.now();
       this.tell.arrived();
     }
     if (this.list.length) this.go();
