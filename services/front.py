@@ -139,6 +139,15 @@ class Front(Shelves):
         self._wake()
         return batch
 
+    def submitted(self, once: Once) -> Batch | None:
+        """Return the batch that a submission with this key has made already, or None.
+
+        Raises:
+            KeyReused: the key came with something else before.
+        """
+        self.require(Scope.SUBMIT)
+        return self._store.submitted(self.person.name, once)
+
     # --- changing what was given -------------------------------------------------------
 
     def retry(self, batch_id: str, options: Options | None = None) -> int:

@@ -175,7 +175,8 @@ class Incoming:
         self._stack = ExitStack()
         self._writer = self._stack.enter_context(operations.atomic_writer(self._path))
         self._digest = hashlib.sha256()
-        self._size = 0
+        self.size = 0
+        """Bytes that were written."""
 
     def write(self, block: bytes) -> None:
         """Write the next bytes.
@@ -185,7 +186,7 @@ class Incoming:
         """
         self._workspace.room.require(len(block))
         self._digest.update(block)
-        self._size += len(block)
+        self.size += len(block)
         try:
             self._writer.write(block)
         except OSError as error:
@@ -195,7 +196,7 @@ class Incoming:
     def finish(self) -> StoredFile:
         """Put the file into its place, under its SHA-256 and its cleaned name."""
         self._stack.close()
-        return self._workspace.place(self._path, self._name, self._digest.hexdigest(), self._size)
+        return self._workspace.place(self._path, self._name, self._digest.hexdigest(), self.size)
 
     def abandon(self) -> None:
         """Drop what was received; a file that has its place stays."""

@@ -82,6 +82,12 @@ class JobStore(Requests):
                 raise
             return self._add_batch(*given)  # the key came twice at once, and is stored by now
 
+    def submitted(self, owner: str, once: Once) -> Batch | None:
+        """Return the batch that an owner's key made already, or None; see `add_batch`."""
+        with self._writer.begin() as session:
+            found = earlier(session, owner, once, self._clock())
+            return to_batch(found) if found else None
+
     def _add_batch(
         self,
         owner: str,

@@ -70,16 +70,40 @@ class Intake:
         """
         if len(name) > LONGEST_NAME:
             raise OverLimit(f"A file's name can have {LONGEST_NAME} characters at most.")
+        self.require_allowed(name, size)
+        with self._beginning:  # or two at once would both find the room that is there for one
+            self.require_share(name, size)
+            home = self._workspace(workspace)
+            return self._uploads.begin(home, self._owner, name, size, metadata)
+
+    def require_allowed(self, name: str, size: int) -> None:
+        """Check that one file may have `size` bytes, or what there is of it already.
+
+        Raises:
+            OverLimit: it may not.
+        """
         limit = self._file_limit
         if limit is not None and size > limit:
             raise OverLimit(
                 f"“{name}” has {_gigabytes(size)}; one file may have {_gigabytes(limit)} at most "
                 "(setting upload_limit_gb). Cut it, or ask for a higher limit."
             )
-        with self._beginning:  # or two at once would both find the room that is there for one
-            self._require_share(name, size)
-            home = self._workspace(workspace)
-            return self._uploads.begin(home, self._owner, name, size, metadata)
+
+    def require_share(self, name: str, size: int) -> None:
+        """Check that their uploads may hold `size` bytes more.
+
+        Raises:
+            OverLimit: they may not.
+        """
+        if self._owner_limit is None:
+            return
+        held = self._uploads.held_by(self._owner)
+        if held + size > self._owner_limit:
+            raise OverLimit(
+                f"“{name}” has {_gigabytes(size)}; your uploads hold {_gigabytes(held)} and may "
+                f"hold {_gigabytes(self._owner_limit)} (setting owner_upload_limit_gb). Wait until "
+                "batches of yours are done, or remove something first."
+            )
 
     def find(self, id: str) -> Upload:
         """Return the upload of that id.
@@ -138,17 +162,6 @@ class Intake:
         for upload in uploads:
             self.end(upload)
         return workspace, files
-
-    def _require_share(self, name: str, size: int) -> None:
-        if self._owner_limit is None:
-            return
-        held = self._uploads.held_by(self._owner)
-        if held + size > self._owner_limit:
-            raise OverLimit(
-                f"“{name}” has {_gigabytes(size)}; your uploads hold {_gigabytes(held)} and may "
-                f"hold {_gigabytes(self._owner_limit)} (setting owner_upload_limit_gb). Wait until "
-                "batches of yours are done, or remove something first."
-            )
 
     def _workspace(self, name: str | None) -> Workspace:
         if name is None:

@@ -24,6 +24,7 @@ from services.config import Settings
 from services.errors import NotAllowed
 from services.front import Front
 from services.jobs.models import JobFilter, State
+from services.jobs.once import Once
 from services.people import accounts
 from services.people.models import Role, Scope
 from services.people.shares import Audience
@@ -554,6 +555,18 @@ def test_who_submits_owns_it_whatever_they_say(house, tmp_path):
     front = house.front("other")
     batch = front.submit([tmp_path / "mine.pdf"], owner="bo")
     assert batch.owner == "cy"
+    house.runtime.wait(batch.id, 60)
+    assert front.delete_mine() == 1
+
+
+def test_the_key_of_a_submission_is_its_persons_alone(house, tmp_path):
+    media.write_pdf(tmp_path / "mine.pdf", ["Mine."])
+    once = Once("key", "0" * 64)
+    front = house.front("other")
+    batch = front.submit([tmp_path / "mine.pdf"], once=once)
+    assert front.submitted(once) == batch
+    assert house.front("owner").submitted(once) is None
+    assert house.front("admin").submitted(once) is None
     house.runtime.wait(batch.id, 60)
     assert front.delete_mine() == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import signal
@@ -281,6 +282,54 @@ def test_a_key_makes_one_batch_of_what_is_sent_twice_at_once(client, runtime, st
     runtime.delete_batch(answers[0].json()["id"])
 
 
+def uploaded(client, name: str, content: bytes) -> str:
+    """Send a file by the tus protocol; return the id of its upload."""
+    named = base64.b64encode(name.encode()).decode()
+    tus = {"Tus-Resumable": "1.0.0"}
+    begun = client.post(
+        "/files/uploads",
+        headers=tus | {"Upload-Length": str(len(content)), "Upload-Metadata": f"filename {named}"},
+    )
+    kind = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    assert client.patch(begun.headers["location"], content=content, headers=tus | kind).is_success
+    return begun.headers["location"].rpartition("/")[2]
+
+
+def test_what_was_uploaded_before_is_submitted_by_its_ids(client, runtime, still):
+    ids = [uploaded(client, name, SOUND) for name in ("a.wav", "b.wav")]
+    form = [("uploads", (None, id)) for id in ids]
+    headers = {"Idempotency-Key": "uploads"}
+    made = client.post("/api/v1/batches", files=form, headers=headers)
+    assert made.status_code == 201 and made.json()["total"] == 2, made.text
+    names = {job.name for job in runtime.jobs(made.json()["id"])}
+    assert names == {"a.wav", "b.wav"}
+    again = client.post("/api/v1/batches", files=form, headers=headers)
+    assert again.json()["id"] == made.json()["id"]
+    assert again.headers["idempotent-replayed"] == "true"
+    gone = client.post("/api/v1/batches", files=form)
+    assert gone.status_code == 409 and "waits as" in gone.json()["detail"]
+    both = client.post("/api/v1/batches", files=[*form, ("files", ("c.wav", SOUND))])
+    assert both.status_code == 422 and "not both" in both.json()["detail"]
+    runtime.delete_batch(made.json()["id"])
+
+
+@pytest.mark.parametrize("limit", ["_file_limit", "_owner_limit"])
+@pytest.mark.parametrize("announced", [True, False])
+def test_what_is_larger_than_allowed_is_refused(client, runtime, monkeypatch, limit, announced):
+    monkeypatch.setattr(runtime._intake, limit, 40_000)
+    body = form(FILE + "x" * 50_000)
+    answer = client.post(
+        "/api/v1/batches",
+        content=body if announced else iter([body[:20_000], body[20_000:]]),
+        headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+    )
+    assert answer.status_code == 413 and "may h" in answer.json()["detail"]
+    assert not list(runtime.settings.temp_root.glob("ws-*/incoming-*"))
+    submitted = submit(client, ("a.wav", SOUND[:30_000]))
+    assert submitted.status_code == 201
+    runtime.delete_batch(submitted.json()["id"])
+
+
 BOUNDARY = "x"
 
 
@@ -304,7 +353,7 @@ FILE = 'Content-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\nso
         (400, form("Content-Disposition: form-data\r\n\r\nnameless")),
         (400, b"not a form"),
         (413, form(FILE, f'Content-Disposition: form-data; name="options"\r\n\r\n{"x" * 2**20}')),
-        (413, form(*['Content-Disposition: form-data; name="x"\r\n\r\n'] * 1001)),
+        (400, form(*['Content-Disposition: form-data; name="x"\r\n\r\n'] * 1001)),
     ],
 )
 def test_a_form_that_cannot_be_taken_leaves_nothing(client, runtime, status, body):
@@ -436,7 +485,7 @@ def test_who_asks_and_what_is_watched(client, runtime):
 def test_the_page_shows_every_endpoint_and_runs_no_script(client):
     document = client.get("/api/v1/openapi.json").json()
     answer = client.get("/api/v1/docs")
-    assert "script" not in answer.text.split("</style>")[1].lower().replace("transcript", "")
+    assert "<script" not in answer.text.lower()
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert all(f"<code>{path}</code>" in answer.text for path in document["paths"])
     wanted = {f'href="#{name}"' for name in ("BatchOutput", "OptionsInput", "Transcript")}
@@ -461,8 +510,8 @@ def test_the_document_names_every_route_that_is_served(runtime):
 
 
 def test_a_large_upload_is_not_held_in_memory(client, runtime, still):
-    """100 MB through the form, in pieces, while Python's own memory grows by a few."""
-    piece, pieces = bytes(1 << 20), 100
+    """64 MB through the form, in pieces, while Python's own memory grows by a few."""
+    piece, pieces = bytes(1 << 20), 64
     head = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'
 
     received: list[bytes] = [head.encode(), *[piece] * pieces, b"\r\n--x--\r\n"]

@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import from_json
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -27,6 +34,7 @@ from services.api.v1.models import (
     Output,
     Page,
     Paging,
+    Text,
 )
 from services.api.v1.options import chosen
 from services.api.v1.results import Format, StyleQuery
@@ -59,12 +67,23 @@ Upload = Annotated[StoredFile, WithJsonSchema({"type": "string", "format": "bina
 class Submission(Input):
     """Files to process as one batch."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        json_schema_extra={"oneOf": [{"required": ["files"]}, {"required": ["uploads"]}]},
+    )
 
-    files: list[Upload] = Field(min_length=1, max_length=1000)
+    files: list[Upload] = Field(default=[], min_length=1, max_length=1000)
     """Recordings and documents; the part is repeated for each."""
+    uploads: list[Text] = Field(default=[], min_length=1, max_length=1000)
+    """In their place, the ids of uploads that have arrived (`/files/uploads`, the tus protocol)."""
     options: Annotated[OptionsInput | None, BeforeValidator(_parsed)] = None
     """The settings for all of them, as JSON."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.files) == bool(self.uploads):
+            raise ValueError("it needs files, or the ids of uploads, and not both")
+        return self
 
 
 class JobsQuery(Paging):
@@ -116,7 +135,16 @@ def submit(
     A file that cannot be processed becomes a job that failed and says why.
     """
     options = chosen(front, form.options)
-    batch, replayed = submit_once(front, form.files, options, workspace, idempotency_key)
+    once = None
+    if idempotency_key is not None:
+        sent = [[file.name, file.sha256] for file in form.files] or form.uploads
+        once = once_of(idempotency_key, sent, options)
+    batch = front.submitted(once) if once else None
+    replayed = batch is not None
+    if batch is None:
+        batch, replayed = _submitted(front, form, options, workspace, once)
+    if batch.workspace != workspace.path:
+        workspace.release(time.time())  # nobody needs what was sent again
     headers = {"Location": f"/api/v1/batches/{batch.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -124,31 +152,33 @@ def submit(
         id=batch.id,
         owner=batch.owner,
         created_at=batch.created_at,
-        total=len(form.files),
+        total=len(form.files or set(form.uploads)),
         options=OptionsOutput.of(batch.options),
     )
     return answered(made, 201, headers)
 
 
-def submit_once(
-    front: Runtime,
-    files: list[StoredFile],
-    options: Options,
-    workspace: Workspace,
-    key: str | None,
-) -> tuple[Batch, bool]:
-    """Submit files; return their batch, and whether they had been submitted with the key before.
+def once_of(key: str, sent: Any, options: Options) -> Once:
+    """Return a submission's key with the fingerprint of what it submits."""
+    what = json.dumps([sent, options.as_dict()])
+    return Once(key, hashlib.sha256(what.encode()).hexdigest())
 
-    Raises:
-        KeyReused: the key came with something else before.
-    """
-    what = [[(file.name, file.sha256) for file in files], options.as_dict()]
-    once = Once(key, hashlib.sha256(json.dumps(what).encode()).hexdigest()) if key else None
+
+def _submitted(
+    front: Runtime, form: Submission, options: Options, workspace: Workspace, once: Once | None
+) -> tuple[Batch, bool]:
+    """Submit a form; return the batch, and whether it was submitted with the key before."""
+    files = form.files
+    if form.uploads:
+        try:
+            workspace, files = front.uploaded(form.uploads)
+        except KeyError as error:
+            # Another request with the same key may have been faster just now.
+            if once and (batch := front.submitted(once)):
+                return batch, True
+            raise HTTPException(409, f"No upload of yours waits as {error}.") from error
     batch = front.submit(files, options=options, workspace=workspace, once=once)
-    replayed = batch.workspace != workspace.path
-    if replayed:
-        workspace.release(time.time())  # nobody needs what was sent again
-    return batch, replayed
+    return batch, batch.workspace != workspace.path
 
 
 def batches(front: Runtime, query: Paging) -> Page[BatchOutput]:
@@ -210,7 +240,7 @@ def delete_batch(front: Runtime, batch_id: Id) -> Response:
 
 
 ENDPOINTS = [
-    Endpoint("POST", "/batches", submit, (Scope.SUBMIT,), 201, Submitted),
+    Endpoint("POST", "/batches", submit, (Scope.SUBMIT,), 201, Submitted, statuses=(409,)),
     Endpoint("GET", "/batches", batches),
     Endpoint("GET", "/batches/{batch_id}", batch),
     Endpoint("DELETE", "/batches/{batch_id}", delete_batch, CHANGE, 204),

@@ -17,6 +17,7 @@ from services.errors import (
     KeyReused,
     LibraryError,
     NotAllowed,
+    OverLimit,
     ScriptoriumError,
     SignedOut,
     TransientError,
@@ -30,6 +31,7 @@ Renderer = Callable[[int, str, Mapping[str, str] | None, Sequence[Mapping[str, s
 STATUSES: tuple[tuple[type[ScriptoriumError], int], ...] = (
     (SignedOut, 401),
     (NotAllowed, 403),
+    (OverLimit, 413),
     (KeyReused, 422),
     (DiskFull, 507),
     (TransientError, 503),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.responses import Response
 
 from services import exports
 from services.api.stopping import stopping
-from services.api.v1.batches import Key, submit_once
+from services.api.v1.batches import Key, once_of
 from services.api.v1.endpoint import CHANGE, Endpoint, answered
 from services.api.v1.models import OptionsInput
 from services.api.v1.openai_models import (
@@ -113,7 +114,10 @@ async def _processed(
     found = await run_in_threadpool(front.inspect, file)
     if found.problem or found.kind is not Kind.AUDIO:
         raise wrong("form.file", found.problem or f"“{file.name}” is no recording")
-    batch, _ = await run_in_threadpool(submit_once, front, [file], options, workspace, key)
+    once = once_of(key, [[file.name, file.sha256]], options) if key else None
+    batch = await run_in_threadpool(front.submit, [file], "", options, workspace, once)
+    if batch.workspace != workspace.path:  # it was sent again
+        await run_in_threadpool(workspace.release, time.time())
     wanted = JobFilter(batch.id)
     while True:
         jobs = await run_in_threadpool(front.find, wanted, 1)

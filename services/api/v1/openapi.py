@@ -192,7 +192,7 @@ def _sent(schema: Schema) -> Schema:
     """Return the schema of what is no JSON: it is left out instead of being null."""
     options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
     rest = {n: v for n, v in schema.items() if n not in ("anyOf", "title")}
-    if rest.get("default", ()) is None:
+    if rest.get("default", ()) in (None, []):
         del rest["default"]
     if not options:
         return rest

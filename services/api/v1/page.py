@@ -147,9 +147,8 @@ def _curl(path: str, method: str, operation: Schema) -> str:
             words.append(f"-H 'Content-Type: {media}' -d '{{}}'")
         else:
             schema = content["schema"]
-            words += [
-                f"-F {name}={'@talk.wav' if 'file' in name else '…'}" for name in schema["required"]
-            ]
+            needed = schema.get("required") or schema["oneOf"][0]["required"]
+            words += [f"-F {name}={'@talk.wav' if 'file' in name else '…'}" for name in needed]
     query = "&".join(
         f"{one['name']}=…"
         for one in operation["parameters"]

@@ -17,6 +17,7 @@ from services.api.v1.values import fields_of, read
 from services.errors import DiskFull
 from services.files.workspace import Incoming, StoredFile, Workspace
 from services.runtime import Runtime
+from services.uploads.intake import Intake
 
 MOST_PARTS = 1000
 """Files and fields in one form."""
@@ -31,6 +32,7 @@ async def receive(
 
     Raises:
         DiskFull: there is no room for the files.
+        OverLimit: they are larger than the settings allow.
         Invalid: it is not of the form that is known.
         HTTPException: it is no form, or a broken one.
     """
@@ -43,7 +45,10 @@ async def receive(
         size = int(length) if length.isdecimal() else 0
         if reason := await run_in_threadpool(workspace.room.missing, size):
             raise DiskFull(reason)
-        parts = await _Form(workspace, options[b"boundary"]).read(request)
+        intake = await run_in_threadpool(lambda: front.uploads)
+        await run_in_threadpool(intake.require_share, "The form", size)
+        form = _Form(workspace, intake, options[b"boundary"], announced=bool(size))
+        parts = await form.read(request)
         return read("form", model, fields_of(model, parts)), workspace
     except BaseException:
         # Not in a thread: what is cancelled does not wait for one any more.
@@ -58,8 +63,14 @@ class _Form:
     calls, by a thread.
     """
 
-    def __init__(self, workspace: Workspace, boundary: bytes) -> None:
+    def __init__(
+        self, workspace: Workspace, intake: Intake, boundary: bytes, announced: bool
+    ) -> None:
         self._workspace = workspace
+        self._intake = intake
+        self._announced = announced
+        self._file_name = ""
+        self._received = 0
         self._found: list[tuple[str, str | StoredFile]] = []
         self._noted: list[tuple[str, Any]] = []
         self._header: list[bytes] = [b"", b""]
@@ -103,9 +114,10 @@ class _Form:
         if what == "begin":
             self._parts += 1
             if self._parts > MOST_PARTS:
-                raise HTTPException(413, f"A form may have {MOST_PARTS} parts at most.")
+                raise HTTPException(400, f"A form may have {MOST_PARTS} parts at most.")
             self._name, file_name = value
             if file_name is not None:
+                self._file_name = file_name
                 self._incoming = await run_in_threadpool(self._workspace.receive, file_name)
         elif what == "data":
             self._block += value
@@ -119,8 +131,16 @@ class _Form:
     async def _flush(self) -> None:
         if self._incoming is None:
             raise HTTPException(413, f"The field “{self._name}” is too long.")
-        await run_in_threadpool(self._incoming.write, bytes(self._block))
+        block = bytes(self._block)
         self._block.clear()
+        self._received += len(block)
+        await run_in_threadpool(self._write, self._incoming, block)
+
+    def _write(self, incoming: Incoming, block: bytes) -> None:
+        incoming.write(block)
+        self._intake.require_allowed(self._file_name, incoming.size)
+        if not self._announced:
+            self._intake.require_share("The form", self._received)
 
     async def _end(self) -> None:
         if self._incoming is None:
