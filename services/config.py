@@ -136,6 +136,10 @@ class Settings(BaseSettings, PeopleSettings):
     llm_url: str | None = None
     """Base URL of an OpenAI-compatible language model, as of Ollama or vLLM; none when unset."""
 
+    llm_local: bool = False
+    """Whether the name in `llm_url` may lead to this machine itself or to link-local addresses;
+    `localhost` always may."""
+
     llm_model: str = ""
     """Name of the language model there."""
 

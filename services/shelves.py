@@ -53,6 +53,7 @@ class Shelves(View):
                 key,
                 settings.llm_timeout,
                 settings.llm_price,
+                local=settings.llm_local,
                 turn=lambda person: self._turns.take(User.PERSON if person else User.TEXT),
             )
         model = self._library.model if self._library else ""

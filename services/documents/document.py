@@ -7,7 +7,7 @@ from typing import Any
 
 from services.about import About
 
-NEEDS_PASSWORD = "encryption with a password"
+NEEDS_PASSWORD = "encryption with a password"  # noqa: S105
 """The finding in a document that opens only with one."""
 
 

@@ -124,7 +124,16 @@ def _tesseract(pixels: Any, languages: str) -> Reading:
     """Read with the program `tesseract`: its TSV has each word with its box and confidence."""
     height, width = pixels.shape
     done = subprocess.run(
-        ["tesseract", "stdin", "stdout", "-l", languages, "--dpi", str(DPI), "tsv"],
+        [
+            shutil.which("tesseract") or "tesseract",
+            "stdin",
+            "stdout",
+            "-l",
+            languages,
+            "--dpi",
+            str(DPI),
+            "tsv",
+        ],
         input=b"P5 %d %d 255\n" % (width, height) + pixels.tobytes(),
         capture_output=True,
         check=False,

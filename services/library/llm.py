@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from services.addresses import is_local, is_loopback
 from services.errors import LibraryError
 from services.library.enrich import Enrichment, spread
 from services.library.models import Hit
@@ -48,6 +50,7 @@ class LanguageModel:
     Args:
         url: Base URL, ending in /v1 as a rule.
         price: Of a million tokens.
+        local: Whether its name may lead to this machine itself, or to link-local addresses.
         pause: Seconds before the first retry; it doubles.
         turn: Holds what the model computes on while it is asked; the argument says whether a
             person waits for the answer.
@@ -62,8 +65,10 @@ class LanguageModel:
         price: float = 0.0,
         pause: float = 1.0,
         turn: Turn = lambda person: nullcontext(),
+        local: bool = False,
     ) -> None:
         self.name = model
+        self._local = local or is_loopback(urlsplit(url).hostname or "")
         self._price = price
         self._pause = pause
         self._turn = turn
@@ -71,8 +76,13 @@ class LanguageModel:
         self.tokens = 0
         """Tokens read and written so far, as the server counted them."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # No redirects: they would lead elsewhere, and with them the texts and the key.
         self._client = httpx.Client(
-            base_url=url.rstrip("/") + "/", headers=headers, timeout=timeout
+            base_url=url.rstrip("/") + "/",
+            headers=headers,
+            timeout=timeout,
+            follow_redirects=False,
+            event_hooks={"request": [self._watch]},
         )
 
     @property
@@ -121,7 +131,7 @@ class LanguageModel:
                 self._turn(True),
                 self._client.stream("POST", "chat/completions", json=request) as response,
             ):
-                if response.is_error:
+                if not response.is_success:
                     response.read()
                 response.raise_for_status()
                 for line in response.iter_lines():
@@ -149,6 +159,26 @@ class LanguageModel:
             return _retrying(ask, self._pause)
         except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             raise LibraryError(self._failure(error)) from error
+
+    def _watch(self, request: httpx.Request) -> None:
+        request.extensions["trace"] = self._connected
+
+    def _connected(self, event: str, info: dict[str, Any]) -> None:
+        """Check whom a new connection reached, before anything is sent, whatever its name said.
+
+        https://www.python-httpx.org/advanced/extensions/#trace
+        """
+        if self._local or not event.endswith("connect_tcp.complete"):
+            return
+        stream = info["return_value"]
+        reached = stream.get_extra_info("server_addr")[0]
+        if is_local(reached):
+            stream.close()
+            raise LibraryError(
+                f"The language model’s server {self._client.base_url.host} is {reached}, which is "
+                "this machine itself or its link. Write localhost in llm_url for a server on this "
+                "machine, or set llm_local = true."
+            )
 
     def _request(self, messages: list[Message]) -> dict[str, Any]:
         return {"model": self.name, "messages": messages, "temperature": 0}

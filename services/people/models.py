@@ -31,7 +31,7 @@ class Proof(StrEnum):
     """By what somebody showed who they are."""
 
     SESSION = "session"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105
 
 
 @dataclass(frozen=True)

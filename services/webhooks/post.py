@@ -6,11 +6,11 @@ import base64
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import socket
 import ssl
 from urllib.parse import SplitResult, urlsplit
 
+from services.addresses import is_local
 from services.errors import ScriptoriumError
 
 TIMEOUT = 10.0
@@ -88,11 +88,3 @@ def _connect(parts: SplitResult, local: bool) -> socket.socket:
             opened.close()
             raise
     return opened
-
-
-def is_local(address: str) -> bool:
-    """Whether an IP address is a machine's own, or one of its link: 127.0.0.1, 169.254.169.254."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_loopback or ip.is_link_local or ip.is_unspecified

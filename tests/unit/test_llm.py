@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,10 @@ class Server:
                 outer.keys.append(self.headers.get("Authorization"))
                 reply = outer.replies.pop(0)
                 if isinstance(reply, int):
-                    self.send_error(reply)
+                    self.send_response(reply)
+                    if 300 <= reply < 400:
+                        self.send_header("Location", f"{outer.url}/elsewhere")
+                    self.end_headers()
                     return
                 self.send_response(200)
                 self.end_headers()
@@ -154,3 +158,33 @@ def test_a_server_that_fails_or_is_gone_is_named(server, model):
         list(gone.answer("What?", [hit("text")]))
     assert gone.enrich("text", OFFLINE) is OFFLINE
     gone.close()
+
+
+@pytest.mark.parametrize("ask", ["enrich", "answer"])
+def test_a_name_that_leads_to_this_machine_gets_nothing(server, monkeypatch, ask):
+    resolve = socket.getaddrinfo
+
+    def rebound(host, *rest, **more):
+        return resolve("127.0.0.1" if host == "llm.example" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    address = server.url.replace("127.0.0.1", "llm.example")
+    model = LanguageModel(address, "small", key="secret", pause=0.0)
+    if ask == "enrich":
+        assert model.enrich("text", OFFLINE) is OFFLINE
+    else:
+        with pytest.raises(LibraryError, match="llm_local"):
+            list(model.answer("What?", [hit("text")]))
+    model.close()
+    assert server.requests == [], "neither the text nor the key was sent"
+    allowed = LanguageModel(address, "small", pause=0.0, local=True)
+    server.replies = ["It is so."]
+    assert "".join(allowed.answer("What?", [hit("text")])) == "It is so."
+    allowed.close()
+
+
+def test_a_redirect_is_not_followed(server, model):
+    server.replies = [307]
+    with pytest.raises(LibraryError, match="307"):
+        list(model.answer("What?", [hit("text")]))
+    assert len(server.requests) == 1

@@ -1,0 +1,36 @@
+"""Addresses that requests of ours shall not reach unless the operator says so."""
+
+from __future__ import annotations
+
+import ipaddress
+
+_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254"})
+"""Where clouds keep the keys of a machine, beside the link-local 169.254.169.254."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_local(address: str) -> bool:
+    """Whether an IP address is a machine's own, or one of its link: 127.0.0.1, 169.254.169.254."""
+    ip = _plain(address)
+    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or str(ip) in _METADATA
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it is written, can be nothing but this machine itself."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return _plain(host).is_loopback
+    except ValueError:  # a name, which leads wherever its owner wants
+        return False
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an address; one of IPv4 that is wrapped into IPv6 as itself."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        return ip.ipv4_mapped or ip.sixtofour or ip
+    return ip
