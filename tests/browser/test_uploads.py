@@ -12,6 +12,7 @@ import psutil
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import serving
+from tests.media import until
 
 SLOW = 250_000  # bytes a second: the steps before it ends may take a busy machine a while
 SIZE = 20_000_000
@@ -107,8 +108,8 @@ def test_files_folders_limits_and_the_simple_way(tmp_path, open_page):
         expect(page.get_by_text("4 files, 4 unusable")).to_be_visible()
         assert is_stored(data, alone) and is_stored(data, folder / "day 1" / "2.wav")
         choose(page, folder, folder=True)  # once more: each file is there already
-        known = "window.scriptoriumUploads.past.files + window.scriptoriumUploads.list.length"
-        page.wait_for_function(f"{known} === 0 && window.scriptoriumUploads.ended.size === 7")
+        ended = "[window.scriptoriumUploads.list.length, window.scriptoriumUploads.ended.size]"
+        until(lambda: page.evaluate(ended) == [0, 7])
         expect(page.get_by_text("4 files, 4 unusable")).to_be_visible()
 
         page.get_by_text("Trouble uploading? Use the simple way").click()

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -332,7 +333,9 @@ def talk(front: Front, conversation) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
             await asyncio.wait_for(conversation(client), 60)
 
-    asyncio.run(run())
+    # In a thread of its own: what drives the browser tests has a loop that runs in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
 
 
 async def announced(client: httpx.AsyncClient) -> str:
