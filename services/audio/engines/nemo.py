@@ -19,6 +19,7 @@ import numpy as np
 from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
+from services.audio.engines.heap import give_back
 from services.audio.engines.nemo_decoding import Decoding
 from services.audio.transcript import Word
 from services.config import Settings
@@ -42,6 +43,9 @@ can be put right, and files of a manifest are padded too."""
 
 CPU_BATCH_SECONDS = 60.0
 """Audio in one call on a CPU: more of it is slower there."""
+
+CALLS_BETWEEN_TRIMS = 16
+"""Calls on a CPU after which the memory that they freed is given back."""
 
 MOST_BATCH_SECONDS = 1200.0
 """Audio in one call on a GPU at most: more is not faster, and progress would stand still."""
@@ -109,6 +113,7 @@ class NemoEngine:
         self.device = device
         self.batch_seconds = CPU_BATCH_SECONDS
         self.cores = 0
+        self._calls = 0
         _cores()
         self._model = model
         self._precision = precision
@@ -128,6 +133,9 @@ class NemoEngine:
             found = found[0]
         if len(found) != len(batch):
             raise RuntimeError(f"NeMo returned {len(found)} results for {len(batch)} clips")
+        self._calls += 1
+        if self.device == "cpu" and self._calls % CALLS_BETWEEN_TRIMS == 0:
+            give_back()
         return [
             _hypothesis(
                 one,
@@ -165,6 +173,7 @@ class NemoEngine:
         import torch
 
         gc.collect()
+        give_back()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
