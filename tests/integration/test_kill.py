@@ -148,7 +148,7 @@ def end_state(data: Path) -> dict[str, Any]:
         assert story == ([(State.QUEUED, 0), *tries] if job.attempts else [(job.state, 0)])
     done = [name for name, (state, *_) in found.items() if state is State.DONE]
     assert len(list(data.glob("results/*/result.json"))) == len(done)
-    assert len(front.endings("local", 0.0)) == 1, "the batch ended once"
+    assert len(front.endings(0.0)) == 1, "the batch ended once"
     front.close()
     return found
 
