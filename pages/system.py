@@ -83,17 +83,23 @@ def watched_folders() -> None:
             st.caption(f"{context.plural(more, 'more problem')} in {root.path}")
 
 
+def of(limit_gb: float | None) -> str:
+    """Return how a limit follows what is used of it."""
+    return f" of {limit_gb:g} GB" if limit_gb else ""
+
+
 def keeping() -> dict[str, str]:
-    """Return what is kept how long, for the table."""
-    found = runtime.retention()
-    days = runtime.settings.keep_failed_days
-    return {
-        "Recordings are kept": kept_text(found, Kind.AUDIO),
-        "Documents are kept": kept_text(found, Kind.DOCUMENT),
-        "Originals of what failed": f"for {days:g} days"
-        if days
-        else "until somebody discards them",
+    """Return what is kept how long."""
+    found, settings = runtime.retention(), runtime.settings
+    failed, audit = settings.keep_failed_days, settings.audit_days
+    rows = {
+        "Recordings": kept_text(found, Kind.AUDIO),
+        "Documents": kept_text(found, Kind.DOCUMENT),
+        "Originals of what failed": f"for {failed:g} days" if failed else "until discarded",
     }
+    if settings.mode != "local":
+        rows["Audit log"] = f"for {audit:g} days" if audit else "for ever"
+    return rows
 
 
 @st.fragment(run_every="3s")
@@ -142,25 +148,26 @@ def live() -> None:
     watched_folders()
 
     st.subheader("Machine")
-    machine = system.machine(runtime.settings.data_dir, runtime.settings.temp_root)
-    limit = runtime.settings.temp_limit_gb
-    of_limit = f" of {limit:g} GB" if limit else ""
+    settings = runtime.settings
+    machine = system.machine(settings.data_dir, settings.temp_root)
     st.table(
         {
             "Memory": f"{context.size(machine.memory_used)} of "
             f"{context.size(machine.memory_total)} in use, {context.size(machine.server_memory)} "
             "by this server",
             "Disk": f"{context.size(machine.disk_free)} of {context.size(machine.disk_total)} free",
-            "Data": f"{context.size(machine.data_used)} in {runtime.settings.data_dir}",
-            **keeping(),
-            "Temporary files": f"{context.size(machine.temp_used)}{of_limit} "
-            f"in {runtime.settings.temp_root}",
+            "Data": f"{context.size(machine.data_used)}{of(settings.data_limit_gb)} "
+            f"in {settings.data_dir}",
+            "Temporary files": f"{context.size(machine.temp_used)}{of(settings.temp_limit_gb)} "
+            f"in {settings.temp_root}",
             "GPU": machine.gpu or "none",
             "CPUs": str(machine.cpus),
         },
         border="horizontal",
         hide_header=True,
     )
+    st.subheader("What is kept")
+    st.table(keeping(), border="horizontal", hide_header=True)
     if problem := runtime.data_problem():
         st.warning(problem, icon=":material/database:")
     if trouble := runtime.webhook_trouble():

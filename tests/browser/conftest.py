@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.media import until
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -62,6 +64,14 @@ def serving(data: Path, port: int = 0, **environment: str) -> Iterator[str]:
             process.kill()
             process.wait()
         log.close()
+
+
+def wait_until(page, expression: str, arg=None) -> None:
+    """Wait for what JavaScript says of a page.
+
+    Playwright's own `wait_for_function` asks again by `eval`, which the content policy refuses.
+    """
+    until(lambda: page.evaluate(expression, arg))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from reportlab.pdfgen.canvas import Canvas
 
 from services.files.workspace import RELEASED
-from tests.browser.conftest import serving
+from tests.browser.conftest import serving, wait_until
 
 DATA = Path(__file__).parents[1] / "data"
 PROMPT = DATA / "agent-alreadyon.wav"
@@ -123,7 +123,7 @@ def test_pdf_pages_show_image_and_text(server, open_page, pdf):
     page.get_by_role("button", name=pdf.name, exact=True).click()
     image = page.locator("img.page-image")
     expect(image).to_be_visible()
-    page.wait_for_function("document.querySelector('img.page-image').naturalWidth > 600")
+    wait_until(page, "document.querySelector('img.page-image').naturalWidth > 600")
     page.get_by_role("button", name=re.compile("(next|2$)", re.I)).first.click()
     expect(page.get_by_text(PAGES[1])).to_be_visible()
     page.wait_for_url("**page=2**")
@@ -246,3 +246,26 @@ def test_what_failed_can_be_discarded(server, open_page, tmp_path):
     page.get_by_role("button", name="Discard the rest").click()
     expect(page.get_by_role("button", name="Discard the rest")).to_have_count(0)
     expect(page.get_by_role("button", name=re.compile("Try again"))).to_have_count(0)
+
+
+def test_what_is_written_into_a_page_neither_runs_nor_calls_elsewhere(server, browser):
+    context = browser.new_context()
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(server)
+    expect(page.get_by_role("heading", name="New batch")).to_be_visible(timeout=60_000)
+    page.evaluate(
+        """() => {
+          const script = document.createElement('script');
+          script.textContent = 'window.ran = true';
+          document.body.append(script);
+          const image = document.createElement('img');
+          image.src = 'http://192.0.2.1/told?what';
+          document.body.append(image);
+        }"""
+    )
+    wait_until(page, "document.querySelectorAll('img[src*=told]').length === 1")
+    assert page.evaluate("window.ran") is None
+    refused = [text for text in said if "Content Security Policy" in text]
+    assert len(refused) == 2, "so the check of every other page can see it"
+    context.close()

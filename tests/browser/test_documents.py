@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import media
+from tests.browser.conftest import wait_until
 
 LINES = ["The scribes copied the first book by hand.", "Then the second book was copied."]
 
@@ -48,7 +49,7 @@ def test_a_password_is_asked_for(server, open_page, files):
     field.fill("oak-gall")
     page.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_text("The secret recipe of the ink")).to_be_visible(timeout=60_000)
-    page.wait_for_function("document.querySelector('img.page-image').naturalWidth > 600")
+    wait_until(page, "document.querySelector('img.page-image').naturalWidth > 600")
     assert "oak-gall" not in page.content() and "oak-gall" not in page.url
 
 

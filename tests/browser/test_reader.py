@@ -15,7 +15,7 @@ from services.audio.segments import segments_from_words
 from services.audio.transcript import Transcript, Word
 from services.files import operations
 from tests import media
-from tests.browser.conftest import serving
+from tests.browser.conftest import serving, wait_until
 from tests.browser.test_dashboard import run
 
 TEXT = """Good morning. The <b>scribes</b> copied the first book. Then the café burned down.
@@ -82,7 +82,8 @@ def seconds(page: Page) -> float:
 
 
 def playing(page: Page, wanted: bool) -> None:
-    page.wait_for_function(
+    wait_until(
+        page,
         """wanted => [...document.querySelectorAll('*')].some(
             e => e.shadowRoot?.querySelector('audio')?.paused === !wanted)""",
         arg=wanted,

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import media
-from tests.browser.conftest import serving
+from tests.browser.conftest import serving, wait_until
 from tests.browser.test_dashboard import run
 
 SPOKEN = ("agent-alreadyon", "conf-onlyone", "conf-waitforleader", "cannot-complete-as-dialed")
@@ -64,7 +64,8 @@ def test_a_phrase_leads_to_its_second_and_to_its_page(server, open_page, files):
     assert 5 < second < 20, "in the middle of the recording"
     place.click()
     page.wait_for_url("**/result?**")
-    page.wait_for_function(
+    wait_until(
+        page,
         """second => {
           const host = [...document.querySelectorAll('*')].find(
             e => e.shadowRoot?.querySelector('audio'));
@@ -82,7 +83,7 @@ def test_a_phrase_leads_to_its_second_and_to_its_page(server, open_page, files):
     other = open_page(f"{server}/search?q=how+much+money")
     other.locator("a.place", has_text="Page 2").click()
     expect(other.locator(".page-text mark").first).to_have_text("much")
-    other.wait_for_function("document.querySelector('img.page-image').src.endsWith('/2.png')")
+    wait_until(other, "document.querySelector('img.page-image').src.endsWith('/2.png')")
 
 
 def test_meanings_filters_and_tags(server, open_page, files):

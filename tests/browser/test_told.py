@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from services.config import Settings
 from services.front import Front
 from tests import media
-from tests.browser.conftest import serving
+from tests.browser.conftest import serving, wait_until
 
 IN_THE_BACKGROUND = """
   window.told = [];
@@ -45,7 +45,7 @@ def test_a_toast_on_any_page_and_a_notification_in_the_background(tmp_path, open
 
         toast = page.get_by_test_id("stToast")
         expect(toast).to_contain_text("slow *one*.pdf: 1 done", timeout=60_000)
-        page.wait_for_function("window.told.length > 0")
+        wait_until(page, "window.told.length > 0")
         assert page.evaluate("window.told") == [["slow *one*.pdf", "1 done"]]
 
         # Somebody else's batch is not this person's business; this person's next one is.
