@@ -27,7 +27,7 @@ from pydantic_settings import (
 
 from services.errors import SettingsError
 from services.people.settings import PeopleSettings
-from services.watch.folder import WatchedFolder, check_folders
+from services.watch.folder import OWNER, WatchedFolder, check_folders
 
 PREFIX = "SCRIPTORIUM_"
 
@@ -233,7 +233,8 @@ class Settings(BaseSettings, PeopleSettings):
         for url in urls:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-                raise ValueError(f"{url} is no address of the form https://host/path")
+                # Without the address itself, which may hold a password.
+                raise ValueError("one of them is no address of the form https://host/path")
         return urls
 
     @field_validator("webhook_secret", mode="after")
@@ -278,6 +279,12 @@ class Settings(BaseSettings, PeopleSettings):
     @model_validator(mode="after")
     def _folders_apart(self) -> Settings:
         check_folders(self.watch, self.data_dir, self.temp_root)
+        for folder in self.watch:
+            if self.mode != "local" and folder.owner == OWNER:
+                raise ValueError(
+                    f"the watched folder {folder.path} needs an owner: where people sign in, "
+                    "nobody else sees what becomes of its files"
+                )
         return self
 
     @classmethod
@@ -359,8 +366,9 @@ def _explain(error: ValidationError) -> str:
         name = ".".join(str(part) for part in item["loc"]) or "settings"
         ours = item["type"] == "value_error"  # a sentence of ours, which may name paths
         reason = str(item["ctx"]["error"]) if ours else item["msg"].lower()
-        # All the settings together, one that is missing, or a secret: not for a log.
-        hidden = not item["loc"] or item["type"] == "missing" or "secret" in name.lower()
+        # All the settings together, one that is missing, or what may hold a secret: not for a log.
+        private = any(part in name.lower() for part in ("secret", "key", "url"))
+        hidden = not item["loc"] or item["type"] == "missing" or private
         plain = isinstance(item["input"], str | int | float | tuple | list)
         value = f" is {item['input']!r}" if plain and not hidden else ""
         lines.append(f"{name}{value}: {reason}")

@@ -238,9 +238,10 @@ class Front(Shelves):
         return count
 
     def delete_mine(self) -> int:
-        """Delete everything of one's own: batches, results, originals; return how many files."""
+        """Delete everything of one's own: batches, results, uploads; return how many files."""
         mine = self._changeable(JobFilter())
         self.people.shares.forget_by(self.person.name)
+        self.uploads.give_up()
         return self._delete(self._store.ids(mine))
 
     def edit(

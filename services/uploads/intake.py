@@ -138,6 +138,19 @@ class Intake:
         ):
             upload.workspace.remove(stored)
 
+    def give_up(self) -> None:
+        """Leave all their files that are in no batch to the janitor, finished or not."""
+        if not self._room.root.is_dir():
+            return
+        for path in self._room.root.iterdir():
+            workspace = Workspace(path, self._room)
+            if not _WORKSPACE.fullmatch(path.name) or workspace.owner != self._owner:
+                continue
+            if not self._submitted(path):
+                for upload in self._uploads.of(workspace):
+                    self._uploads.discard(upload)
+                workspace.release(0.0)
+
     def collect(self, ids: Iterable[str]) -> tuple[Workspace, list[StoredFile]]:
         """Gather finished uploads in one workspace, ready to be submitted from there.
 

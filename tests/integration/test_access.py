@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -548,6 +549,19 @@ def test_uploads_are_found_again_by_who_made_them_only(house):
     mine = house.front("owner").new_workspace()
     assert house.front("owner").open_workspace(mine.path.name) is not None
     assert house.front("other").open_workspace(mine.path.name) is None
+
+
+def test_who_deletes_their_data_leaves_no_uploads_behind(house):
+    front = house.front("other")
+    kept, gone = house.front("owner").new_workspace(), front.new_workspace()
+    front.uploads.begin("a.wav", 10, gone.path.name)
+    front.delete_mine()
+    assert not front.uploads.of(gone)
+    deadline = time.monotonic() + 60
+    while gone.exists:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert kept.exists, "somebody else's"
 
 
 def test_who_submits_owns_it_whatever_they_say(house, tmp_path):

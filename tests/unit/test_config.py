@@ -123,3 +123,18 @@ def test_a_file_that_is_no_toml_is_refused(toml):
     toml.write_text("engine: nemo")
     with pytest.raises(SettingsError, match="is not valid TOML"):
         load_settings()
+
+
+def test_a_watched_folder_of_a_team_needs_an_owner(tmp_path):
+    folder = {"path": str(tmp_path / "inbox")}
+    with pytest.raises(SettingsError, match="needs an owner"):
+        load_settings(mode="accounts", watch=[folder])
+    assert load_settings(mode="accounts", watch=[{**folder, "owner": "ana"}]).watch
+
+
+def test_no_part_of_an_address_is_told_that_may_hold_a_password(monkeypatch):
+    monkeypatch.setenv("SCRIPTORIUM_WEBHOOK_URLS", '["https://ana:hunter2@host/x"]')
+    monkeypatch.setenv("SCRIPTORIUM_WEBHOOK_SECRET", "x" * 16)
+    with pytest.raises(SettingsError, match="webhook_urls") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
