@@ -80,6 +80,8 @@ if uploads:
         ],
         key="uploads",
     )
+    if clicked and clicked[1] not in uploads:
+        clicked = None
     if clicked and clicked[0] == "open":
         found = earlier[uploads[clicked[1]].file.sha256]
         st.switch_page(context.RESULT, query_params={"job": found.id})
@@ -101,13 +103,15 @@ if uploads:
         wanted = usable
     if under_way:
         st.caption("Some files are still on their way: let them arrive, or cancel them, to run.")
-    if st.button(
+    st.button(
         f"Run {context.plural(len(wanted), 'file')}",
         type="primary",
         icon=":material/play_arrow:",
         disabled=not wanted or under_way,
         key="run",  # the same button whatever its label counts: no click is lost
-    ):
+        on_click=lambda: state.update(asked=True),  # nor by a run that a newer one overtakes
+    )
+    if state.pop("asked", False) and wanted:
         try:
             batch = runtime.submit(wanted, options=chosen, workspace=state.workspace)
         except ScriptoriumError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Before any library reads it: the tests must not depend on what a machine can reach.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,6 +26,19 @@ from services.files.workspace import Workspace
 # No deadline for one example: a busy machine is no failure.
 hypothesis.settings.register_profile("scriptorium", deadline=None, database=None)
 hypothesis.settings.load_profile("scriptorium")
+
+
+class ByFile(LoadScopeScheduling):
+    """Keeps what shares a module's fixtures in one process, and all tests of Windows in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "windows" if path.startswith("tests/windows/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
+
 
 _SHOWN = ("torch", "nemo_toolkit", "streamlit", "pypdf", "av")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ from urllib.parse import quote
 import streamlit as st
 
 _HERE = Path(__file__).parent
+
+KEPT_SECONDS = 10.0
+"""Age of a click at which it is forgotten: a list that is shown again later is not meant by it."""
 
 
 def _register(name: str, css: str, scripts: Sequence[str]) -> Any:
@@ -83,7 +87,7 @@ def row(
 
 def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
     """Show a list; return (action, row id) in the run that follows a click."""
-    clicked = _rows(data={"rows": items}, key=key, on_clicked_change=_nothing).clicked
+    clicked = _clicked(_rows, {"rows": items}, key)
     return (clicked["action"], clicked["id"]) if clicked else None
 
 
@@ -170,7 +174,7 @@ def hits(groups: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
     A group has `id`, `name`, `href`, `icon`, `detail`, `tags`, `editable` and `hits`; a hit has
     `key`, `place`, `href`, `path`, `parts` of (text, marked) and `actions` of (name, label).
     """
-    clicked = _hits(data={"groups": groups}, key=key, on_clicked_change=_nothing).clicked
+    clicked = _clicked(_hits, {"groups": groups}, key)
     return (clicked["action"], clicked["id"]) if clicked else None
 
 
@@ -179,7 +183,7 @@ def facets(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
 
     Each has `name`, `label` and `values` with `value`, `text`, `count` and `chosen`.
     """
-    clicked = _facets(data={"facets": items}, key=key, on_clicked_change=_nothing).clicked
+    clicked = _clicked(_facets, {"facets": items}, key)
     return (clicked["name"], clicked["value"]) if clicked else None
 
 
@@ -204,6 +208,22 @@ def jumps(
 
     data = {"name": name, "current": current, "entries": [entry._asdict() for entry in entries]}
     _jumps(data=data, key=key, on_clicked_change=clicked)
+
+
+def _clicked(component: Any, data: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """Show a component; return what was clicked in it, once.
+
+    A run that another one overtakes before it gets here must not take the click with it: the
+    callback, which comes first in the run of the click, keeps it for the next.
+    """
+    kept = f"{key}-clicked"
+
+    def keep() -> None:
+        st.session_state[kept] = (st.session_state[key].clicked, time.monotonic())
+
+    component(data=data, key=key, on_clicked_change=keep)
+    clicked, at = st.session_state.pop(kept, (None, 0.0))
+    return clicked if time.monotonic() - at < KEPT_SECONDS else None
 
 
 def _nothing() -> None:

@@ -61,6 +61,7 @@ def _run_pytest(wine: Wine, nodeids: Sequence[str], root: Path, conftests: Path,
         f"--basetemp={windows_path(temp / 'base')}",
         f"--junitxml={windows_path(temp / 'report.xml')}",
         f"--timeout={ONE_TEST_SECONDS}",
+        "--override-ini=addopts=-ra --strict-markers",  # one process does
         # What it wrote is needed for the tests that fail; a report of all is megabytes.
         "--override-ini=junit_log_passing_tests=false",
         "--override-ini=junit_logging=all",

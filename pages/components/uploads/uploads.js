@@ -216,6 +216,9 @@ class Uploads {
     this.speed = sending ? (this.speed ? this.speed * 0.7 + grown * 0.3 : grown) : 0;
     // At most once a second, however many files there are; again where the page had no connection.
     const unseen = this.list.some((one) => one.state === "done") && Date.now() - this.toldAt > 5000;
+    // What the page shows already needs no other run of it, which a click would have to outlive.
+    const received = new Set(this.data?.received);
+    this.arrived &&= this.list.some((one) => one.state === "done" && !received.has(one.id));
     if ((this.arrived || unseen) && this.shown) {
       this.arrived = false;
       this.toldAt = Date.now();
