@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -55,6 +56,12 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             monkeypatch.delenv(name)
     monkeypatch.setenv(f"{PREFIX}LIBRARY", "false")
     monkeypatch.setenv(f"{PREFIX}CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture(autouse=True)
+def main_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit's AppTest makes a page the main module, which processes begun later would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -23,7 +23,7 @@ from services.library.models import Filters, Found, Group, Hit
 from services.people.models import LOCAL
 from services.runtime import Runtime
 from tests import media
-from tests.web import client_of
+from tests.web import client_of, run
 
 SOUND = (media.DATA / "conf-noempty.wav").read_bytes()
 SAID = "No empty conferences currently exist."
@@ -170,7 +170,7 @@ def test_a_batch_is_followed_until_it_has_ended(client, runtime, still, monkeypa
             if event.startswith(":") and "event: end" not in seen:
                 runtime.cancel_batch(batch)
 
-    asyncio.run(asyncio.wait_for(listen(), 60))
+    run(asyncio.wait_for(listen(), 60))
     kinds = [event.partition("\n")[0] for event in seen]
     assert kinds[:4] == ["event: job", "event: job", "event: batch", ": still here"]
     assert kinds[-1] == "event: end" and '"cancelled":2' in seen[-1]
@@ -200,7 +200,7 @@ def test_who_goes_ends_the_events(client, runtime, still):
         "query_string": b"",
         "headers": [(b"host", b"127.0.0.1")],
     }
-    asyncio.run(asyncio.wait_for(served(scope, receive, send), 60))
+    run(asyncio.wait_for(served(scope, receive, send), 60))
     assert sent[0]["status"] == 200 and b"event: end" not in b"".join(
         message.get("body", b"") for message in sent
     )
@@ -537,7 +537,7 @@ def test_a_large_upload_is_not_held_in_memory(client, runtime, still):
         ],
     }
     tracemalloc.start()
-    asyncio.run(served(scope, receive, send))
+    run(served(scope, receive, send))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     made = json.loads(sent[1]["body"])

@@ -13,7 +13,7 @@ from services.people.models import Role, Scope
 from services.people.shares import Audience
 from services.runtime import Runtime
 from tests import media
-from tests.web import client_of
+from tests.web import client_of, run
 
 OTHERS = [
     ("GET", ""),
@@ -216,5 +216,5 @@ def test_events_end_when_the_token_does(runtime, ana, batch):
                 runtime.people.tokens.revoke(person.key, "ana")
         return seen
 
-    seen = asyncio.run(asyncio.wait_for(listen(), 60))
+    seen = run(asyncio.wait_for(listen(), 60))
     assert [event.partition("\n")[0] for event in seen] == ["event: job", "event: batch"]

@@ -122,7 +122,7 @@ def test_thirty_kills_leave_nothing_missing_and_nothing_doubled(tmp_path):
         process = forks.Process(target=victim, args=(tmp_path, started), daemon=True)
         process.start()
         assert started.wait(60)
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 1.0))
         process.kill()
         process.join()
         # What the store says is indexed is in the library, whole and once, at every moment.
@@ -133,7 +133,7 @@ def test_thirty_kills_leave_nothing_missing_and_nothing_doubled(tmp_path):
             entries.again(
                 random.Random(number).sample(list(entries.indexed()), len(entries.indexed()) // 2)
             )
-    assert max(finished) > JOBS // 3, "the kills came while it was written"
+    assert max(finished) > JOBS // 10, "the kills came while it was written"
 
     ingest_all(tmp_path, JOBS)
     found = check(Table(tmp_path / "library"), entries.indexed(), entries.busy())
