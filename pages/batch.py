@@ -71,6 +71,11 @@ def confirm_deletion() -> None:
         st.switch_page(context.BATCHES)
 
 
+def discard(batch_id: str) -> None:
+    """Give up the originals of what failed or was cancelled."""
+    runtime.discard(batch_id)
+
+
 def more(batch_id: str, kept: tuple[int, int]) -> None:
     """Show what is asked for less often."""
     waiting = JobFilter(batch_id, (State.QUEUED,))
@@ -97,9 +102,12 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
     if ended and kept[0]:
         st.markdown(f"**{context.plural(kept[0], 'original')} kept, {context.size(kept[1])}**")
         st.caption(kept_until(runtime.settings.keep_failed_days))
-        if st.button("Discard the rest", icon=":material/folder_delete:"):
-            runtime.discard(batch_id)
-            st.rerun()
+        st.button(
+            "Discard the rest",
+            icon=":material/folder_delete:",
+            on_click=discard,
+            args=(batch_id,),
+        )
     st.markdown("**The whole batch**")
     if st.button("Delete", icon=":material/delete:"):
         confirm_deletion()

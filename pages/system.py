@@ -132,13 +132,21 @@ def live() -> None:
 
     st.subheader("Queue")
     context.paused_banner(runtime)
+    # Callbacks come first in a run: a click is not lost where the next round overtakes it.
     if runtime.queue_pause():
-        if st.button("Resume the queue", icon=":material/play_arrow:", type="primary"):
-            runtime.resume()
-            st.rerun(scope="fragment")
-    elif st.button("Pause the queue", icon=":material/pause:", help="What runs goes on."):
-        runtime.pause()
-        st.rerun(scope="fragment")
+        st.button(
+            "Resume the queue",
+            icon=":material/play_arrow:",
+            type="primary",
+            on_click=runtime.resume,
+        )
+    else:
+        st.button(
+            "Pause the queue",
+            icon=":material/pause:",
+            help="What runs goes on.",
+            on_click=runtime.pause,
+        )
     counts = runtime.counts()
     with st.container(horizontal=True, gap="large"):
         for state in (State.QUEUED, State.RUNNING, State.DONE, State.FAILED):
