@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import sys
@@ -62,6 +63,13 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def main_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streamlit's AppTest makes a page the main module, which processes begun later would run."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> None:
+    """NeMo raises the level of every handler of the process, pytest's own among them."""
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True, scope="module")

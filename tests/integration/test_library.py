@@ -242,6 +242,7 @@ def test_the_best_hits_are_reranked_or_stay_as_they_are(changed, monkeypatch, ca
         slow.setattr(library, "RERANK_SECONDS", 0.0)
         assert pages() == [2], "it took too long"
     assert pages() == [1]
+    monkeypatch.setattr(library, "RERANK_SECONDS", 60.0)
     monkeypatch.setattr(changed.library, "_reranker", "no/such-model")
     assert pages() == [2]
     assert "The reranking model “no/such-model” cannot be loaded" in caplog.text
