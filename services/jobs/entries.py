@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
-from sqlalchemy.orm import sessionmaker
 
 from services.about import About
 from services.jobs.models import Job, State
 from services.jobs.reading import within
 from services.jobs.schema import IndexRow, JobRow, LabelRow, to_job
 from services.people.models import Reach
-from services.store.connection import changed_rows, connect
+from services.store.connection import changed_rows
+from services.store.database import Database
 
 _HAS_RESULT = JobRow.result_at.is_not(None)
 
@@ -57,7 +57,7 @@ class Labels:
     collections: tuple[str, ...] = ()
 
 
-class IndexEntries:
+class IndexEntries(Database):
     """Reads and writes the entries. Each method is one transaction, from any thread.
 
     A job with a result has to be indexed when it has no entry, or one of an earlier result or of
@@ -70,15 +70,9 @@ class IndexEntries:
     """
 
     def __init__(self, url: str, made_with: str, clock: Callable[[], float] = time.time) -> None:
-        self._engines = [connect(url, writes=False), connect(url, writes=True)]
-        self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
+        super().__init__(url)
         self._made_with = made_with
         self._clock = clock
-
-    def close(self) -> None:
-        """Close every connection."""
-        for engine in self._engines:
-            engine.dispose()
 
     # --- reading ------------------------------------------------------------------------
 

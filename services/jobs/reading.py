@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import sessionmaker
 
 from services.jobs import queue
 from services.jobs.migrations import bring_up_to_date
@@ -35,10 +34,10 @@ from services.jobs.schema import (
     to_job,
 )
 from services.people.models import Reach
-from services.store.connection import connect
+from services.store.database import Database
 
 
-class StoreReader:
+class StoreReader(Database):
     """Reads the store. Each method sees one state of it.
 
     Args:
@@ -48,15 +47,9 @@ class StoreReader:
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(url)
         self._clock = clock
-        self._engines = [connect(url, writes=False), connect(url, writes=True)]
-        self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
         bring_up_to_date(self._engines[1])
-
-    def close(self) -> None:
-        """Close every connection."""
-        for engine in self._engines:
-            engine.dispose()
 
     def batch(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""

@@ -6,11 +6,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, select, update
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from services.jobs.models import State
 from services.jobs.schema import BatchRow, JobRow, WatchedRow
-from services.store.connection import connect
+from services.store.database import Database
 from services.watch.scan import Found
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0
@@ -52,21 +52,12 @@ _OF_JOB = ("state", "finished_at")
 _OF_FILE = tuple(name for name in Due.__dataclass_fields__ if name not in _OF_JOB)
 
 
-class Memory:
+class Memory(Database):
     """The table of watched files. Each method is one transaction; any thread may call it.
 
     Args:
         url: SQLAlchemy URL of the job store, whose tables are there already.
     """
-
-    def __init__(self, url: str) -> None:
-        self._engines = [connect(url, writes=False), connect(url, writes=True)]
-        self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
-
-    def close(self) -> None:
-        """Close every connection."""
-        for engine in self._engines:
-            engine.dispose()
 
     # --- taking files -----------------------------------------------------------------
 
