@@ -204,7 +204,7 @@ class Front(Shelves):
             PasswordNeeded: it is not the right one.
             ScriptoriumError: the document cannot be opened.
         """
-        job = self._own_job(job_id)
+        job = self.own_job(job_id)
         original = self._results.original(job) if job else None
         if job is None or original is None or job.kind is not Kind.DOCUMENT:
             return 0
@@ -265,7 +265,7 @@ class Front(Shelves):
 
         They cannot be tried again then. Returns False while something in it has not ended.
         """
-        discarded = self._own_batch(batch_id) is not None and self._store.discard(batch_id)
+        discarded = self.own_batch(batch_id) is not None and self._store.discard(batch_id)
         self._tidy()
         return discarded
 

@@ -94,11 +94,6 @@ class Team:
             raise NotAllowed("This needs the permission “read”, which you do not have here.")
         return self.people.reach(self.person)
 
-    def _own(self) -> Reach | None:
-        """Return whose work may be changed; None for everybody's."""
-        reach = self.people.reach(self.person)
-        return None if reach is None else Reach(reach.owner)
-
     def _visible(self, wanted: JobFilter) -> JobFilter:
         """Narrow a filter to what is seen."""
         return replace(wanted, reach=self._seen())
@@ -106,20 +101,30 @@ class Team:
     def _changeable(self, wanted: JobFilter) -> JobFilter:
         """Narrow a filter to what may be changed."""
         self.require(Scope.SUBMIT)
-        return replace(wanted, reach=self._own())
+        own = None if self.person.everything else Reach(self.person.name)
+        return replace(wanted, reach=own)
 
     def _changeable_ids(self, job_ids: Iterable[str]) -> list[str]:
         wanted = self._changeable(JobFilter(ids=tuple(job_ids)))
         return list(wanted.ids or ()) if wanted.reach is None else self._store.ids(wanted)
 
-    def _own_job(self, job_id: str) -> Job | None:
-        """Return a job that may be changed; None where there is none to be seen."""
+    def own_job(self, job_id: str) -> Job | None:
+        """Return a job that may be changed; None where there is none to be seen.
+
+        Raises:
+            NotAllowed: it was only shared with them.
+        """
         job = self.job(job_id)
         if job is not None and not self.may_change(job):
             raise NotAllowed(f"“{job.name}” was shared with you; only {job.owner} can change it.")
         return job
 
-    def _own_batch(self, batch_id: str) -> Batch | None:
+    def own_batch(self, batch_id: str) -> Batch | None:
+        """Return a batch that may be changed; None where there is none to be seen.
+
+        Raises:
+            NotAllowed: it was only shared with them.
+        """
         batch = self.batch(batch_id)
         if batch is not None and not self.may_change(batch):
             raise NotAllowed(f"This batch was shared with you; only {batch.owner} can change it.")
@@ -151,9 +156,9 @@ class Team:
             AccountError: there is no such batch, job or person.
         """
         self.require(Scope.SUBMIT)
-        if self._own_batch(batch_id) is None:
+        if self.own_batch(batch_id) is None:
             raise AccountError("There is no such batch any more.")
-        job = self._own_job(job_id) if job_id else None
+        job = self.own_job(job_id) if job_id else None
         if job_id and (job is None or job.batch_id != batch_id):
             raise AccountError("There is no such file any more.")
         if audience is Audience.PERSON:
@@ -172,7 +177,7 @@ class Team:
 
     def shares(self, batch_id: str, job_id: str | None = None) -> list[Share]:
         """Return with whom one's own batch, or a job of it, is shared."""
-        return self.people.shares.of(batch_id, job_id) if self._own_batch(batch_id) else []
+        return self.people.shares.of(batch_id, job_id) if self.own_batch(batch_id) else []
 
     def unshare(self, id: str) -> bool:
         """End a share of one's own; return whether there was one."""

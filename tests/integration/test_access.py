@@ -423,6 +423,8 @@ def test_what_is_somebody_elses_is_not_there(house):
             "count_batches": lambda f: f.count_batches(),
             "jobs": lambda f: f.jobs(batch_id),
             "job": lambda f: f.job(job_id),
+            "own_batch": lambda f: f.own_batch(batch_id),
+            "own_job": lambda f: f.own_job(job_id),
             "history": lambda f: f.history(job_id),
             "find": lambda f: f.find(JobFilter(text=SECRET)),
             "count": lambda f: f.count(JobFilter()),

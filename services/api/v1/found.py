@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from starlette.exceptions import HTTPException
 
 from services.api.v1.models import BatchOutput
-from services.errors import NotAllowed
 from services.jobs.models import Batch, Job, JobFilter
 from services.runtime import Runtime
+
+T = TypeVar("T")
 
 
 def require_batch(front: Runtime, batch_id: str) -> Batch:
@@ -16,10 +19,7 @@ def require_batch(front: Runtime, batch_id: str) -> Batch:
     Raises:
         HTTPException: there is none.
     """
-    batch = front.batch(batch_id)
-    if batch is None:
-        raise HTTPException(404, "There is no such batch.")
-    return batch
+    return _there(front.batch(batch_id), "batch")
 
 
 def require_own_batch(front: Runtime, batch_id: str) -> Batch:
@@ -29,10 +29,7 @@ def require_own_batch(front: Runtime, batch_id: str) -> Batch:
         HTTPException: there is none that they see.
         NotAllowed: it was only shared with them.
     """
-    batch = require_batch(front, batch_id)
-    if not front.may_change(batch):
-        raise NotAllowed(f"This batch was shared with you; only {batch.owner} can change it.")
-    return batch
+    return _there(front.own_batch(batch_id), "batch")
 
 
 def require_job(front: Runtime, job_id: str) -> Job:
@@ -41,10 +38,7 @@ def require_job(front: Runtime, job_id: str) -> Job:
     Raises:
         HTTPException: there is none.
     """
-    job = front.job(job_id)
-    if job is None:
-        raise HTTPException(404, "There is no such job.")
-    return job
+    return _there(front.job(job_id), "job")
 
 
 def require_own_job(front: Runtime, job_id: str) -> Job:
@@ -54,10 +48,13 @@ def require_own_job(front: Runtime, job_id: str) -> Job:
         HTTPException: there is none that they see.
         NotAllowed: it was only shared with them.
     """
-    job = require_job(front, job_id)
-    if not front.may_change(job):
-        raise NotAllowed(f"“{job.name}” was shared with you; only {job.owner} can change it.")
-    return job
+    return _there(front.own_job(job_id), "job")
+
+
+def _there(found: T | None, what: str) -> T:
+    if found is None:
+        raise HTTPException(404, f"There is no such {what}.")
+    return found
 
 
 def shown(front: Runtime, batch: Batch) -> BatchOutput:
