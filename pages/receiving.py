@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages import components, context
 from services.errors import ScriptoriumError
+from services.files.names import name_in_form
 from services.files.uploads import Upload
 from services.files.workspace import StoredFile
 from services.jobs.inspect import Inspection
@@ -126,9 +127,7 @@ def _copy(runtime: Runtime, files: list[Any]) -> None:
     with st.spinner(f"Looking at {context.plural(len(new), 'file')} …"):
         for file in new:
             try:
-                # Browsers write these three characters so, and only these.
-                name = file.name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
-                stored = state.workspace.add(name, file, file.size)
+                stored = state.workspace.add(name_in_form(file.name), file, file.size)
             except (ScriptoriumError, OSError) as error:
                 st.error(f"“{file.name}” was not received: {error}")
                 continue

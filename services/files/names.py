@@ -50,3 +50,12 @@ def stored_name(sha256: str, name: str) -> str:
 
 def _shorten(text: str, limit: int) -> str:
     return text.encode()[:limit].decode(errors="ignore")
+
+
+def name_in_form(written: str) -> str:
+    """Return a file's name as a browser wrote it into a form.
+
+    Three characters are escaped there, and only these:
+    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+    """
+    return written.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")

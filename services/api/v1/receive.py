@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from services.api.v1.values import fields_of, read
 from services.errors import DiskFull
+from services.files.names import name_in_form
 from services.files.workspace import Incoming, StoredFile, Workspace
 from services.runtime import Runtime
 from services.uploads.intake import Intake
@@ -180,5 +181,4 @@ class _Form:
 
 def _text(value: bytes) -> str:
     """Return a name in a form: UTF-8, three characters written as WHATWG's rules say."""
-    text = value.decode(errors="replace")
-    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+    return name_in_form(value.decode(errors="replace"))
