@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from starlette.background import BackgroundTask
@@ -81,12 +81,7 @@ def routes() -> list[BaseRoute]:
         await run_in_threadpool(
             front.write_zip, batch_id, target, formats, _style(request.query_params)
         )
-        return FileResponse(
-            target,
-            media_type="application/zip",
-            headers=attachment(f"Scriptorium {batch_id[:8]}.zip"),
-            background=BackgroundTask(operations.discard, target),
-        )
+        return made_file(target, f"Scriptorium {batch_id[:8]}.zip")
 
     async def made_pdf(request: Request) -> Response:
         """Serve a PDF made of a document or a batch: some pages, with text over scans, merged."""
@@ -112,12 +107,7 @@ def routes() -> list[BaseRoute]:
             raise
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
-        return FileResponse(
-            path,
-            media_type="application/pdf",
-            headers=attachment(exports.file_name(f"{name}.pdf", "pdf")),
-            background=BackgroundTask(operations.discard, path),
-        )
+        return made_file(path, exports.file_name(f"{name}.pdf", "pdf"))
 
     async def split(request: Request) -> Response:
         """Serve a ZIP of PDFs: one for each of the ranges `pages`, or for each chapter."""
@@ -132,12 +122,7 @@ def routes() -> list[BaseRoute]:
             raise HTTPException(404, "There is no such result.") from error
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
-        return FileResponse(
-            path,
-            media_type="application/zip",
-            headers=attachment(exports.file_name(job.name, "zip")),
-            background=BackgroundTask(operations.discard, path),
-        )
+        return made_file(path, exports.file_name(job.name, "zip"))
 
     return [
         Route("/files/batches/{batch_id}.pdf", made_pdf),
@@ -154,6 +139,16 @@ def _style(query: QueryParams) -> Style:
     """Read what an export shows: each option is 1 or 0."""
     asked = {f.name: query[f.name] == "1" for f in fields(Style) if f.name in query}
     return Style(**asked)
+
+
+def made_file(path: Path, name: str) -> FileResponse:
+    """Return a ZIP or PDF that was made for this request as a download; then it is deleted."""
+    return FileResponse(
+        path,
+        media_type=f"application/{name.rpartition('.')[2]}",
+        headers=attachment(name),
+        background=BackgroundTask(operations.discard, path),
+    )
 
 
 def attachment(name: str) -> dict[str, str]:

@@ -16,11 +16,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import from_json
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from services.api.files import attachment
+from services.api.files import made_file
 from services.api.v1.endpoint import CHANGE, Endpoint, Header, answered
 from services.api.v1.found import require_batch, require_own_batch, shown
 from services.api.v1.models import (
@@ -38,7 +37,6 @@ from services.api.v1.models import (
 )
 from services.api.v1.options import chosen
 from services.api.v1.results import Format, StyleQuery
-from services.files import operations
 from services.files.scratch import scratch_path
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.models import Batch, JobFilter, Kind, Options, State
@@ -209,12 +207,7 @@ def export_batch(front: Runtime, batch_id: Id, query: ZipQuery) -> Response:
         front.write_zip(batch_id, target, [*map(str, query.format)], query.style())
     except FileNotFoundError as error:
         raise HTTPException(409, "A result of it was deleted meanwhile. Ask again.") from error
-    return FileResponse(
-        target,
-        media_type="application/zip",
-        headers=attachment(f"Scriptorium {batch_id[:8]}.zip"),
-        background=BackgroundTask(operations.discard, target),
-    )
+    return made_file(target, f"Scriptorium {batch_id[:8]}.zip")
 
 
 def cancel_batch(front: Runtime, batch_id: Id) -> Changed:
