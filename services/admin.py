@@ -59,11 +59,6 @@ class Admin:
         self._people.accounts.disable(name, disabled)
         self._team.log_action("disable user" if disabled else "enable user", name)
 
-    def remove_user(self, name: str) -> None:
-        """Remove somebody; see `Accounts.remove`."""
-        self._people.accounts.remove(name)
-        self._team.log_action("remove user", name)
-
     def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
         """Return everybody's batches, the newest first, without the names of their files."""
         found = self._team.store.batches(limit, offset)

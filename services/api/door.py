@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.api.problems import problem, problem_at
+from services.api.problems import Sending, problem, problem_at
 from services.errors import NotAllowed, SignedOut
 from services.people.models import LOCAL, Person
 from services.people.tokens import PREFIX
@@ -21,21 +21,19 @@ from services.runtime import Runtime
 COOKIE = "scriptorium_session"
 SIGN_IN = "/sign-in"
 
-OPEN = ("/sign-in", "/sign-out", "/auth/", "/s/", "/static/", "/_stcore/health", "/health/")
-"""What everybody may ask for: how to get in, the program's own files, whether the server runs."""
+OPEN = ("/sign-in", "/sign-out", "/auth/", "/s/")
+"""How people get in."""
 
-_OPEN_FILES = ("/favicon.png", "/manifest.json")
+PROGRAM = ("/static/", "/_stcore/health", "/health/")
+"""The program's own files, and whether the server runs: whoever asks need not be known."""
+
+_PROGRAM_FILES = ("/favicon.png", "/manifest.json")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def front_of(request: Request) -> Runtime:
     """Return the runtime as the person behind a request sees it."""
     return cast(Runtime, request.state.front)
-
-
-def person_of(request: Request) -> Person:
-    """Return who is behind a request."""
-    return front_of(request).person
 
 
 class Door:
@@ -54,32 +52,26 @@ class Door:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refusal = self._stranger(scope)
-        if refusal is None:
+        refusal, person, path = self._stranger(scope), None, scope["path"]
+        asked = not path.startswith(PROGRAM) and path not in _PROGRAM_FILES
+        if refusal is None and asked:
             person = await run_in_threadpool(self._identify, Headers(scope=scope))
-            path = scope["path"]
-            if person is None and not path.startswith(OPEN) and path not in _OPEN_FILES:
+            if person is None and not path.startswith(OPEN):
                 refusal = self._unknown(scope)
         if refusal is not None:
             await self._refuse(refusal, scope, receive, send)
             return
-        front = self._runtime.seen_by(person if person is not None else Person(""))
+        front = self._runtime.seen_by(person or Person(""))
         scope.setdefault("state", {})["front"] = front
         await self._answered(scope, receive, send)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered; what somebody may not do becomes an answer too."""
-        begun = False
-
-        async def noticed(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+        sending = Sending(send)
         try:
-            await self._app(scope, receive, noticed)
+            await self._app(scope, receive, sending)
         except NotAllowed as error:
-            if begun or scope["type"] != "http":
+            if sending.begun or scope["type"] != "http":
                 raise
             status = 401 if isinstance(error, SignedOut) else 403
             await problem_at(scope["path"], status, str(error))(scope, receive, send)

@@ -8,6 +8,20 @@ from http.client import responses
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Send
+
+
+class Sending:
+    """Sends an answer on, and knows whether it has begun: no other one can take its place then."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a part of the answer."""
+        self.begun = True
+        await self._send(message)
 
 
 class Problem(JSONResponse):

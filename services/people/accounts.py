@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.errors import AccountError
@@ -194,13 +194,6 @@ class Accounts:
                 return None
             row.role, row.seen_at = role, now
             return _user(row)
-
-    def seen(self, name: str) -> None:
-        """Say that somebody was here just now."""
-        with self._database.write() as session:
-            session.execute(
-                update(UserRow).where(UserRow.name == name).values(seen_at=self._clock())
-            )
 
 
 def _hash(password: str) -> str:

@@ -127,7 +127,6 @@ class Sessions:
     def _begin(self, user: str | None, links: list[str]) -> str:
         secret, now = new_secret(), self._clock()
         with self._database.write() as session:
-            session.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
             session.add(
                 SessionRow(
                     hash=hashed(secret),

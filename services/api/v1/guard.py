@@ -9,8 +9,9 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.api.problems import Sending
 from services.api.v1.values import Invalid
 from services.errors import (
     DiskFull,
@@ -58,21 +59,16 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered; an error becomes an answer unless one has begun."""
-        begun = False
+        sending = Sending(send)
         # None of the server's own, which would answer with plain text.
         scope = {**scope, "starlette.exception_handlers": ({}, {})}
 
-        async def noticed(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, noticed)
+            await self._app(scope, receive, sending)
         except ClientDisconnect:
             return  # nobody reads an answer
         except Exception as error:
-            if begun:
+            if sending.begun:
                 raise
             await self._answer(error)(scope, receive, send)
 
