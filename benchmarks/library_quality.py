@@ -65,18 +65,27 @@ def quality(directory: Path) -> None:
     writer.close()
 
     labelled = json.loads(LABELLED.read_text(encoding="utf-8"))
+    every: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for name, said in SETS.items():
         queries: list[dict[str, Any]] = labelled[name]
         assert all(name in texts for query in queries for name in query["relevant"])
         asked = model.embed([query["typed"].replace('"', "") for query in queries], query=True)
-        print(f"\n{len(queries)} questions over {len(texts)} texts, {said}")
-        print(f"{'':<42}{'recall@10':>10}{'MRR':>8}")
+        found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
         for way, (words, meanings) in WAYS.items():
-            found = []
             for query, vector in zip(queries, asked, strict=True):
                 near = vector if meanings else None
                 page = search(table, query["typed"], near, PACKAGED, limit=50, words=words)
                 ranking = [group.source for group in page.groups]
-                found.append(scores(ranking, query["relevant"]))
-            recall, rank = (fmean(column) for column in zip(*found, strict=True))
-            print(f"{way:<42}{recall:>10.3f}{rank:>8.3f}")
+                found[way].append(scores(ranking, query["relevant"]))
+            every[way] += found[way]
+        show(f"{len(queries)} questions over {len(texts)} texts, {said}", found)
+    show("Both sets", every)
+
+
+def show(title: str, found: dict[str, list[tuple[float, float]]]) -> None:
+    """Print the means of each way's scores."""
+    print(f"\n{title}")
+    print(f"{'':<42}{'recall@10':>10}{'MRR':>8}")
+    for way, pairs in found.items():
+        recall, rank = (fmean(column) for column in zip(*pairs, strict=True))
+        print(f"{way:<42}{recall:>10.3f}{rank:>8.3f}")
