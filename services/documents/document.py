@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, overload
 
 from services.about import About
 
@@ -66,6 +69,51 @@ class Page:
     """Of figures and tables, in the order of the text."""
 
 
+class PackedPages(Sequence[Page]):
+    """Pages in a tenth of their memory: each is kept as compressed JSON, and made at every look.
+
+    `furniture` holds the running headers and footers of each, once they are known.
+    """
+
+    def __init__(self) -> None:
+        self._packed: list[bytes] = []
+        self.furniture: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> Page: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Page]: ...
+    def __getitem__(self, index: int | slice) -> Page | list[Page]:
+        if isinstance(index, slice):
+            return [self[n] for n in range(len(self))[index]]
+        return page_from(json.loads(self._json(range(len(self))[index])))
+
+    def __setitem__(self, index: int, page: Page) -> None:
+        self._packed[index] = self._pack(page)
+
+    def append(self, page: Page) -> None:
+        """Add a page behind the others."""
+        self._packed.append(self._pack(page))
+
+    def json(self) -> Iterator[str]:
+        """Yield the JSON of each page."""
+        return map(self._json, range(len(self)))
+
+    @staticmethod
+    def _pack(page: Page) -> bytes:
+        return zlib.compress(_page_json(page).encode("utf-8", "surrogatepass"), 1)
+
+    def _json(self, index: int) -> str:
+        text = zlib.decompress(self._packed[index]).decode("utf-8", "surrogatepass")
+        depths = self.furniture[index] if self.furniture else (0, 0)
+        named = zip(("header", "footer"), depths, strict=True)
+        more = "".join(f', "{name}": {lines}' for name, lines in named if lines)
+        return text[:-1] + more + "}"  # to parse it and write it again would cost far more
+
+
 @dataclass(frozen=True)
 class OutlineEntry:
     """An entry of the table of contents; `level` starts at 1, `page` is None where unknown."""
@@ -80,7 +128,7 @@ class Document:
     """The text of a PDF with what the file says of itself."""
 
     metadata: dict[str, str]
-    pages: list[Page]
+    pages: Sequence[Page]
     outline: list[OutlineEntry] = field(default_factory=list)
     engine: str = ""
     notes: list[str] = field(default_factory=list)
@@ -96,9 +144,19 @@ class Document:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document as its JSON holds it; what a page has none of is left out."""
-        outline = [vars(entry) for entry in self.outline]
-        values = {**vars(self), "outline": outline, "pages": [page_dict(p) for p in self.pages]}
-        del values["about"]
+        return self._without_pages() | {"pages": [page_dict(page) for page in self.pages]}
+
+    def json(self) -> Iterator[str]:
+        """Yield its JSON in pieces, so that memory never holds that of thousands of pages."""
+        yield json.dumps(self._without_pages(), ensure_ascii=False)[:-1] + ', "pages": ['
+        packed = self.pages.json() if isinstance(self.pages, PackedPages) else None
+        for number, page in enumerate(packed or map(_page_json, self.pages)):
+            yield f", {page}" if number else page
+        yield "]}"
+
+    def _without_pages(self) -> dict[str, Any]:
+        values = {**vars(self), "outline": [vars(entry) for entry in self.outline]}
+        del values["pages"], values["about"]
         return values | ({"about": self.about.as_dict()} if self.about else {})
 
     @classmethod
@@ -136,3 +194,7 @@ def page_from(values: dict[str, Any]) -> Page:
     links = [Link(**link) for link in values.get("links", [])]
     captions = [Caption(**caption) for caption in values.get("captions", [])]
     return Page(**{**values, "links": links, "captions": captions})
+
+
+def _page_json(page: Page) -> str:
+    return json.dumps(page_dict(page), ensure_ascii=False)

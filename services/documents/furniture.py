@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
-from dataclasses import replace
 
 from services.documents.document import Page
 
@@ -16,18 +16,24 @@ _NEAR = 8
 """A line comes again if it does so within so many pages: chapters have headers of their own."""
 
 
-def mark_furniture(pages: list[Page]) -> list[Page]:
-    """Return the pages with the number of lines that are running headers and footers.
+class Furniture:
+    """Looks at the pages of a document one after the other, and then says what came again.
 
     Two lines are one if they differ in nothing but their digits.
     """
-    tops = [_edge(page, from_end=False) for page in pages]
-    bottoms = [_edge(page, from_end=True) for page in pages]
-    headers, footers = _depths(tops), _depths(bottoms)
-    return [
-        replace(page, header=header, footer=footer) if header or footer else page
-        for page, header, footer in zip(pages, headers, footers, strict=True)
-    ]
+
+    def __init__(self) -> None:
+        self._tops: list[list[tuple[str, int]]] = []
+        self._bottoms: list[list[tuple[str, int]]] = []
+
+    def look_at(self, page: Page) -> None:
+        """Take the next page."""
+        self._tops.append(_edge(page, from_end=False))
+        self._bottoms.append(_edge(page, from_end=True))
+
+    def found(self) -> list[tuple[int, int]]:
+        """Return for each page how many of its lines are a running header, and a footer."""
+        return list(zip(_depths(self._tops), _depths(self._bottoms), strict=True))
 
 
 def _edge(page: Page, from_end: bool) -> list[tuple[str, int]]:
@@ -39,7 +45,8 @@ def _edge(page: Page, from_end: bool) -> list[tuple[str, int]]:
     if len(found) <= 2 * _LINES:
         found = found[:1] if len(found) > 2 else []
     return [
-        (re.sub(r"\d+|\b[ivxlc]+\b", "#", line.strip()), depth) for line, depth in found[:_LINES]
+        (sys.intern(re.sub(r"\d+|\b[ivxlc]+\b", "#", line.strip())), depth)
+        for line, depth in found[:_LINES]
     ]
 
 

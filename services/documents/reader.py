@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from services.documents.document import NEEDS_PASSWORD, Document, OutlineEntry, Page, page_from
-from services.documents.furniture import mark_furniture
+from services.documents.document import (
+    NEEDS_PASSWORD,
+    Document,
+    OutlineEntry,
+    PackedPages,
+    Page,
+    page_from,
+)
+from services.documents.furniture import Furniture
 from services.documents.process import DocumentProcess
+from services.documents.tally import Tally
 from services.errors import UnreadableDocument, WorkerDied
 
 READERS = {"auto": ("pdfium", "pypdf"), "pypdf": ("pypdf",), "pdfium": ("pdfium",)}
@@ -98,7 +106,9 @@ class _Reading:
         self._how = how
         self._end = time.monotonic() + how.timeout
         self._opened: dict[str, Any] = {}
-        self._pages: list[Page] = []
+        self._pages = PackedPages()
+        self._furniture = Furniture()
+        self._tally = Tally()
         self._actions: set[str] = set()
         self._readers = READERS[how.reader]
         self._ruled: list[int] = []
@@ -144,7 +154,12 @@ class _Reading:
             self._ruled.append(page.number)
         if event["scan"] and self._ocr is not None:
             page = self._scanned(page, self._ocr)
+        self._add(page)
+
+    def _add(self, page: Page) -> None:
         self._pages.append(page)
+        self._furniture.look_at(page)
+        self._tally.add(page)
 
     def _scanned(self, page: Page, process: DocumentProcess) -> Page:
         """Return a page that is a scan with what OCR reads on it."""
@@ -200,7 +215,7 @@ class _Reading:
             self._readers = left
             return
         number = len(self._pages) + 1
-        self._pages.append(Page(number, "", error=f"This page cannot be read: {error}."))
+        self._add(Page(number, "", error=f"This page cannot be read: {error}."))
 
     def _find_tables(self) -> None:
         """Add the tables of pages that may have some; a page that ends the worker has none."""
@@ -234,30 +249,21 @@ class _Reading:
     def _give_up_rest(self) -> None:
         reason = f"This page was not read: the document took longer than {self._how.timeout:.0f} s."
         for number in range(len(self._pages) + 1, self._opened.get("count", 0) + 1):
-            self._pages.append(Page(number, "", error=reason))
+            self._add(Page(number, "", error=reason))
 
     def _assembled(self) -> Document:
         opened = self._opened
-        pages = mark_furniture(self._pages)
+        self._pages.furniture = self._furniture.found()
         return Document(
             metadata=opened["metadata"],
-            pages=pages,
+            pages=self._pages,
             outline=[OutlineEntry(**entry) for entry in opened["outline"]],
-            engine=", ".join(_readers_of(pages)),
-            notes=_notes(pages),
+            engine=", ".join(self._tally.readers),
+            notes=self._tally.notes,
             findings=_findings(opened, self._actions),
             attachments=opened["attachments"],
             fields=opened["fields"],
         )
-
-
-def _readers_of(pages: list[Page]) -> Iterator[str]:
-    """Yield what read the pages, what read most of them first."""
-    counts: dict[str, int] = {}
-    for page in pages:
-        if page.reader:
-            counts[page.reader] = counts.get(page.reader, 0) + 1
-    yield from sorted(counts, key=lambda reader: -counts[reader])
 
 
 def _findings(opened: dict[str, Any], actions: set[str]) -> list[str]:
@@ -271,17 +277,3 @@ def _findings(opened: dict[str, Any], actions: set[str]) -> list[str]:
     if opened["repaired"]:
         found.append("damage, repaired before reading")
     return found
-
-
-def _notes(pages: list[Page]) -> list[str]:
-    notes = []
-    if failed := [str(page.number) for page in pages if page.error]:
-        shown = ", ".join(failed[:10]) + (", …" if len(failed) > 10 else "")
-        notes.append(f"{len(failed)} of {len(pages)} pages could not be read: {shown}.")
-    if scans := sum(page.source == "ocr" for page in pages):
-        sure = sum(page.confidence or 0 for page in pages if page.source == "ocr") / scans
-        what = "1 page is a scan" if scans == 1 else f"{scans} pages are scans"
-        notes.append(f"{what}, read by OCR with a confidence of {sure:.0%}.")
-    if not any(page.text.strip() for page in pages):
-        notes.append("No text was found: the pages may be scans or drawings.")
-    return notes

@@ -1,7 +1,7 @@
 import pytest
 
 from services.documents.document import Page
-from services.documents.furniture import mark_furniture
+from services.documents.furniture import Furniture
 from services.documents.text import Hyphens, clean, junk_share
 
 
@@ -48,14 +48,19 @@ def page(number: int, head: str, foot: str) -> Page:
     return Page(number, f"{head}\n\n{body}\n\n{foot}")
 
 
+def furniture(pages: list[Page]) -> list[tuple[int, int]]:
+    found = Furniture()
+    for one in pages:
+        found.look_at(one)
+    return found.found()
+
+
 def test_running_headers_and_footers_are_found():
     pages = [page(n, "On scribes", f"page {n}") for n in range(1, 7)]
-    marked = mark_furniture(pages)
-    assert [(p.header, p.footer) for p in marked] == [(1, 1)] * 6
-    assert [p.text for p in marked] == [p.text for p in pages]
+    assert furniture(pages) == [(1, 1)] * 6
 
 
 def test_lines_that_do_not_come_again_are_no_furniture():
     pages = [page(n, "w" * n, "y" * n) for n in range(1, 7)]
-    assert [(p.header, p.footer) for p in mark_furniture(pages)] == [(0, 0)] * 6
-    assert mark_furniture([Page(n, "same") for n in range(1, 9)])[0].header == 0, "all of the page"
+    assert furniture(pages) == [(0, 0)] * 6
+    assert furniture([Page(n, "same") for n in range(1, 9)])[0] == (0, 0), "all of the page"
