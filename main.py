@@ -3,6 +3,7 @@
 # ruff: noqa: E402  (the order of imports is the point of this file)
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -54,6 +55,7 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
         refuse(error)
     running.append(runtime)
     notice_signals()
+    gc.freeze()  # what is loaded now stays: sweeps of the memory need not look at it again
     try:
         yield {}
     finally:

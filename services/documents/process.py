@@ -37,15 +37,22 @@ class DocumentProcess:
         calls: Number of calls after which a new process takes over, so that what a library
             leaks stays small.
         programs: Whether it may start programs, and take address space without limit; OCR does.
+        background: Whether nobody waits for its answers: the pages get the cores first then.
     """
 
     def __init__(
-        self, memory_mb: int, page_timeout: float, calls: int = 200, programs: bool = False
+        self,
+        memory_mb: int,
+        page_timeout: float,
+        calls: int = 200,
+        programs: bool = False,
+        background: bool = False,
     ) -> None:
         self._memory_mb = memory_mb
         self._page_timeout = page_timeout
         self._most_calls = calls
         self._programs = programs
+        self._background = background
         self._looked = 0.0
         self._calls = 0
         self._process: subprocess.Popen[str] | None = None
@@ -115,6 +122,8 @@ class DocumentProcess:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
                 | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
+        if self._background:
+            processes.step_back(self._process)
         # A thread, because Windows cannot wait for a pipe with a time limit.
         threading.Thread(
             target=_pump,

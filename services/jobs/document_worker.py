@@ -23,8 +23,12 @@ class DocumentWorker:
     kind = Kind.DOCUMENT
 
     def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
-        self._process = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
-        self._ocr = DocumentProcess(settings.ocr_memory_mb, settings.ocr_timeout, programs=True)
+        self._process = DocumentProcess(
+            settings.document_memory_mb, settings.page_timeout, background=True
+        )
+        self._ocr = DocumentProcess(
+            settings.ocr_memory_mb, settings.ocr_timeout, programs=True, background=True
+        )
         self._timeout = settings.document_timeout
         self._passwords = passwords or Passwords()
 

@@ -112,6 +112,7 @@ class EmbeddingProcess:
                 encoding="utf-8",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
+            processes.step_back(self._process)
             self._asked = {}
             threading.Thread(
                 target=self._read, args=(self._process, self._asked), name="embeddings", daemon=True

@@ -18,8 +18,6 @@ import threading
 from dataclasses import asdict
 from typing import Any, TextIO
 
-import psutil
-
 from services.errors import LibraryError
 from services.library import enrich
 from services.library.chunks import chunk, in_context
@@ -144,8 +142,6 @@ def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr  # nothing that a library prints may mix with the answers
     logging.basicConfig(level=logging.ERROR)
-    # Transcription and the pages come first. On Windows a class, elsewhere a number.
-    psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 5))
     worker = Worker(sys.argv[1], answers)
     threading.Thread(target=worker.receive, args=(sys.stdin,), daemon=True).start()
     worker.serve()
