@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from pages import components, context, jobs, options, sharing
-from pages.views import exporting
+from pages.views import exporting, keeping
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.jobs.models import JobFilter, Kind, State
@@ -109,6 +109,7 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
             args=(batch_id,),
         )
     st.markdown("**The whole batch**")
+    keeping.choose(runtime, batch_id)
     if st.button("Delete", icon=":material/delete:"):
         confirm_deletion()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages import reading
+from pages.views import voices
 from services.audio import languages
 from services.audio.checkpoints import DIGITS
 from services.jobs.models import Options
@@ -55,7 +56,16 @@ def choose(runtime: Runtime, key: str) -> Options:
         height=100,
     )
     hotwords = tuple(dict.fromkeys(term.strip() for term in terms.splitlines() if term.strip()))
-    chosen = replace(chosen, language=language, translate_to=target, hotwords=hotwords)
+    speakers = st.checkbox(
+        "Tell speakers apart",
+        default.speakers,
+        key=f"{key}-speakers",
+        help="After the transcript is there, in a stage of its own. "
+        f"{voices.model_text(runtime.diarization_model())}",
+    )
+    chosen = replace(
+        chosen, language=language, translate_to=target, hotwords=hotwords, speakers=speakers
+    )
     return reading.choose(chosen, default, key)
 
 

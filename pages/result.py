@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from pages import context, rerun, sharing
-from pages.views import about, exporting, transcript
+from pages.views import about, exporting, transcript, voices
 from pages.views import document as document_view
 from services import exports
 from services.audio.transcript import Transcript
@@ -109,7 +109,8 @@ for note in result.notes:
     st.warning(note, icon=":material/warning:")
 about.show(runtime, job)
 if isinstance(result, Transcript):
-    transcript.show(job, result, runtime.may_correct(job))
+    voices.show(runtime, job, mine)
+    transcript.show(job, result, runtime.stamp(job.id), runtime.may_correct(job))
 else:
     document_view.show(runtime, job, result)
 st.space("small")

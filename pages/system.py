@@ -13,6 +13,7 @@ from services import system
 from services.audio import languages
 from services.audio.catalog import Model
 from services.jobs.models import Kind, State
+from services.making_room import TEXTS
 from services.retention import kept_text
 from services.watch.root import RootState, RootStatus
 
@@ -97,6 +98,9 @@ def keeping() -> dict[str, str]:
         "Documents": kept_text(found, Kind.DOCUMENT),
         "Originals of what failed": f"for {failed:g} days" if failed else "until discarded",
     }
+    if settings.data_limit_gb:
+        plan = "; then ".join(TEXTS[step] for step in settings.make_room)
+        rows["Goes first near the limit"] = plan or "nothing by itself"
     if settings.mode != "local":
         rows["Audit log"] = f"for {audit:g} days" if audit else "for ever"
     return rows

@@ -38,6 +38,9 @@ def config_file() -> Path:
     return Path(os.environ.get(f"{PREFIX}CONFIG", beside)).absolute()
 
 
+Step = Literal["images", "earlier", "failed", "originals", "results"]
+
+
 class Settings(BaseSettings, PeopleSettings):
     """Every setting of the server. The environment wins over the TOML file.
 
@@ -79,6 +82,12 @@ class Settings(BaseSettings, PeopleSettings):
 
     hub_timeout: float = Field(3.0, gt=0, le=60)
     """Seconds that the model hub has to answer before it counts as out of reach."""
+
+    diarization_model: str = "nvidia/diar_streaming_sortformer_4spk-v2"
+    """Streaming Sortformer that tells speakers apart: a hub name, a .nemo file, or a directory."""
+
+    speakers: bool = False
+    """Whether speakers are told apart in new batches."""
 
     hotwords: tuple[str, ...] = ()
     """Names and terms of the team's, which every new batch listens for unless it is changed."""
@@ -181,7 +190,11 @@ class Settings(BaseSettings, PeopleSettings):
 
     data_limit_gb: float | None = Field(None, gt=0)
     """Room that results, originals and library may take, in GB: beyond it no more uploads are
-    taken. Nothing is deleted for it."""
+    taken."""
+
+    make_room: tuple[Step, ...] = ("images",)
+    """What is removed, in this order, when the data take nine tenths of their room: `images` of
+    pages, `earlier` results, originals of what `failed`, `originals` of what is done, `results`."""
 
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""
@@ -255,7 +268,14 @@ class Settings(BaseSettings, PeopleSettings):
         # ours may depend on it.
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("nemo_model", "whisper_model", "embedding_model", "rerank_model", mode="after")
+    @field_validator(
+        "nemo_model",
+        "whisper_model",
+        "diarization_model",
+        "embedding_model",
+        "rerank_model",
+        mode="after",
+    )
     @classmethod
     def _absolute_model(cls, model: str | None) -> str | None:
         # A name on the hub is not a path, unless something lies there.

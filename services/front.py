@@ -10,14 +10,16 @@ from services.audio.edits import Edit
 from services.config import Settings
 from services.documents.process import DocumentProcess
 from services.errors import AccountError, DiskFull, NotAllowed, ScriptoriumError
+from services.files import operations
 from services.files.disk import Room
 from services.files.janitor import HOUR
 from services.files.workspace import StoredFile, Workspace
+from services.jobs import keeping
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
 from services.jobs.once import Once
 from services.people.models import Scope
-from services.retention import data_problem
+from services.retention import data_problem, shortest_limit
 from services.shelves import Shelves
 from services.uploads.intake import Intake
 
@@ -102,6 +104,7 @@ class Front(Shelves):
             ocr=settings.ocr,
             ocr_languages=settings.ocr_languages,
             hotwords=settings.hotwords,
+            speakers=settings.speakers,
         )
 
     def submit(
@@ -259,6 +262,47 @@ class Front(Shelves):
         if job is None or not self.may_correct(job):
             raise NotAllowed("This was shared with you to read; only its owner can correct it.")
         return self._transcripts.change(job_id, version, changes, names)
+
+    def find_speakers(self, job_id: str) -> bool:
+        """Have the speakers of a transcript told apart, or once more; False where there is none.
+
+        It is a stage of its own: whatever becomes of it, the transcript stays.
+        """
+        self.require(Scope.SUBMIT)
+        asked = self.own_job(job_id) is not None and self._diarizations.ask(job_id)
+        self._wake()
+        return asked
+
+    def stop_finding_speakers(self, job_id: str) -> bool:
+        """End the search for speakers; False where none is under way."""
+        self.require(Scope.SUBMIT)
+        return self.own_job(job_id) is not None and self._diarizations.cancel(job_id)
+
+    def forget_speakers(self, job_id: str) -> bool:
+        """Remove the speakers that were found; the names that people gave stay for another search.
+
+        Returns False where there is no such transcript.
+        """
+        self.require(Scope.SUBMIT)
+        if self.own_job(job_id) is None:
+            return False
+        path = self._results.speakers_file(job_id)
+        self._diarizations.forget(job_id, lambda: operations.discard(path))
+        self._wake_indexer()
+        return True
+
+    def keep_batch(self, batch_id: str, days: float | None) -> bool:
+        """Keep a batch for so many days after its files ended; see `keeping.keep`.
+
+        Raises:
+            NotAllowed: that is longer than this instance keeps such files, and they are no admin.
+        """
+        self.require(Scope.SUBMIT)
+        longest = shortest_limit(self.settings)
+        longer = days is not None and longest is not None and not 0 < days <= longest
+        if longer and not self.person.may(Scope.ADMIN):
+            raise NotAllowed(f"This instance keeps files for {longest:g} days; ask an admin.")
+        return self.own_batch(batch_id) is not None and keeping.keep(self._store, batch_id, days)
 
     def discard(self, batch_id: str) -> bool:
         """Give up the originals of what failed or was cancelled in a batch.

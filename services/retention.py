@@ -1,7 +1,6 @@
-"""What is kept and for how long, where the settings say that something goes by itself.
+"""What is kept and for how long, where somebody said that something goes by itself.
 
-Nothing goes without such a setting. Where the data outgrow their limit, people are told what to
-do, in this order, which loses least: temporary files, originals of what failed, old results.
+Nothing goes otherwise. Where the data come near their limit, `making_room` follows its plan.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ from dataclasses import dataclass
 
 from services import system
 from services.config import Settings
-from services.jobs.models import JobFilter, Kind, State
+from services.jobs import keeping
+from services.jobs.keeping import DAY
+from services.jobs.models import Kind
 from services.jobs.store import JobStore
 from services.people.people import People
 
 log = logging.getLogger(__name__)
 
-DAY = 86_400.0
 WEEK = 7 * DAY
 PAUSE = 60.0
 """Seconds between two rounds."""
@@ -27,8 +27,6 @@ AT_ONCE = 200
 """Jobs deleted in one round: the next ones follow a minute later."""
 NEARLY = 0.9
 """Share of the limit from which on people are warned."""
-
-_OVER = tuple(state for state in State if state.over)
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,7 @@ class Retention:
         if now - self._last < PAUSE:
             return
         self._last = now
-        for kind, days in self._days.items():
-            if days is not None:
-                self._expire(kind, days, now)
+        self._expire(now)
         if self._settings.audit_days is not None:
             self._people.audit.forget(now - self._settings.audit_days * DAY)
         self._people.sessions.tidy()
@@ -87,27 +83,27 @@ class Retention:
 
     def kept(self) -> list[Kept]:
         """Return how long each kind is kept."""
-        return [
-            Kept(kind, days, 0 if days is None else self._count(kind, days))
-            for kind, days in self._days.items()
-        ]
+        soon = keeping.count_due(self._store, self._days, self._clock() + WEEK)
+        return [Kept(kind, days, soon.get(kind, 0)) for kind, days in self._days.items()]
 
-    def _expire(self, kind: Kind, days: float, now: float) -> None:
-        due = self._store.ids(_ended(kind, now - days * DAY))[:AT_ONCE]
-        if due:
+    def _expire(self, now: float) -> None:
+        if due := keeping.due(self._store, self._days, now, AT_ONCE):
             count = self._delete(due)
-            said = f"{count} jobs of the kind {kind} that ended more than {days:g} days ago"
-            self._people.audit.record("retention", "delete", "", said)
-
-    def _count(self, kind: Kind, days: float) -> int:
-        counts = self._store.count(_ended(kind, self._clock() - days * DAY + WEEK))
-        return sum(counts.values())
+            self._people.audit.record(
+                "retention", "delete", "", f"{count} jobs that were kept as long as was said"
+            )
 
     def _warn(self) -> None:
         problem = data_problem(self._settings)
         if problem and not self._warned:
             log.warning(problem)
         self._warned = bool(problem)
+
+
+def shortest_limit(settings: Settings) -> float | None:
+    """Return the fewest days that files of some kind are kept; None where all stay."""
+    limits = (settings.keep_audio_days, settings.keep_document_days)
+    return min((days for days in limits if days is not None), default=None)
 
 
 def data_problem(settings: Settings, share: float = NEARLY) -> str | None:
@@ -125,19 +121,15 @@ def data_problem(settings: Settings, share: float = NEARLY) -> str | None:
     return (
         f"The data take {used:,.1f} of {settings.data_limit_gb:g} GB (setting data_limit_gb)"
         + (", and no more uploads are taken. " if full else ". ")
-        + "Nothing is deleted for that. To make room: discard the originals of failed files, "
-        "delete old batches, or let them go by themselves with keep_failed_days, keep_audio_days "
-        "and keep_document_days; or raise the limit."
+        + "To make room: discard the originals of failed files, delete old batches, or let them "
+        "go by themselves (keep_failed_days, keep_audio_days, keep_document_days, make_room); or "
+        "raise the limit."
     )
-
-
-def _ended(kind: Kind, before: float) -> JobFilter:
-    return JobFilter(kinds=(kind,), states=_OVER, ended_before=before)
 
 
 def kept_text(kept: Sequence[Kept], kind: Kind) -> str:
     """Return in words how long a kind is kept."""
     found = next(one for one in kept if one.kind is kind)
-    if found.days is None:
-        return "until somebody deletes them"
-    return f"for {found.days:g} days after they ended; {found.soon} go within a week"
+    days = found.days
+    how = "until somebody deletes them" if days is None else f"for {days:g} days after they ended"
+    return f"{how}; {found.soon} go within a week" if days is not None or found.soon else how

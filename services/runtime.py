@@ -9,7 +9,8 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from services.audio.catalog import Downloads, Model, models, with_sizes
+from services.audio.catalog import Downloads, Model, model_at, models, with_sizes
+from services.audio.engines import sortformer
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
 from services.config import Settings
 from services.errors import DirectoryInUse
@@ -20,12 +21,14 @@ from services.files.temp import use_temp_root, writable
 from services.front import Front
 from services.health import Health
 from services.jobs.audio_worker import AudioWorker
+from services.jobs.diarizing import Diarizer
 from services.jobs.document_worker import DocumentWorker
 from services.jobs.indexing import Indexer
 from services.jobs.lane import Lane
 from services.jobs.models import Options
 from services.jobs.pulse import Pulse
 from services.library.restoring import carry_out
+from services.making_room import MakingRoom
 from services.metrics import Metrics
 from services.people.models import Scope
 from services.retention import Kept, Retention, data_problem
@@ -88,6 +91,7 @@ class Runtime(Front):
             lane.start()
         self._pulse.start()
         self._watcher.start()
+        self._diarizer.start()
         if self._indexer is not None:
             self._indexer.start()
         return self
@@ -136,10 +140,18 @@ class Runtime(Front):
                 first=requested,
                 busy=lambda: audio.needs_cores,
             )
-        self._retention = Retention(settings, self._store, self.people, self._delete)
-        self._pulse = Pulse(
-            self._store, self._lanes, settings.keep_failed_days, self._retention.round
+        self._diarizer = Diarizer(
+            self._diarizations,
+            self._results,
+            partial(sortformer.load, settings.diarization_model, settings),
+            self._turns,
+            busy=lambda: audio.needs_cores,
+            idle_minutes=settings.model_idle_minutes,
+            done=self._wake_indexer,
         )
+        self._retention = Retention(settings, self._store, self.people, self._delete)
+        self._making_room = MakingRoom(settings, self._store, self._delete, self.people.audit)
+        self._pulse = Pulse(self._store, self._lanes, settings.keep_failed_days, self._keep_house)
         self._metrics = Metrics(settings, self.people, self._entries, self._janitor.waiting)
         self.health = Health(
             {
@@ -160,6 +172,7 @@ class Runtime(Front):
             lane.ask_to_stop()
         for lane in self._lanes:
             lane.stop()
+        self._diarizer.stop()
         if self._indexer is not None:
             self._indexer.stop()
         self._janitor.stop()
@@ -182,6 +195,7 @@ class Runtime(Front):
         """Have the speech model's memory freed as soon as it has nothing to do."""
         self.require(Scope.ADMIN)
         self._host.ask_to_free()
+        self._diarizer.ask_to_free()
         self._wake()
 
     def speech_models(self) -> list[Model]:
@@ -191,6 +205,10 @@ class Runtime(Front):
     def speech_models_with_sizes(self) -> list[Model]:
         """Return them with the sizes that the hub gives; where there is none, it takes a while."""
         return with_sizes(self.speech_models(), self.settings.hub_timeout)
+
+    def diarization_model(self) -> Model:
+        """Return the model that tells speakers apart."""
+        return model_at(self.settings.diarization_model)
 
     def engine_choice(self, options: Options) -> Choice | None:
         """Return the engine and model that these options stand for now.
@@ -238,6 +256,11 @@ class Runtime(Front):
         """Return why no jobs are taken now, a full disk; None when they are."""
         return next((lane.paused for lane in self._lanes if lane.paused), None)
 
+    def _keep_house(self) -> None:
+        """Let go of what need not be kept; the pulse calls it."""
+        self._retention.round()
+        self._making_room.round()
+
     def _store_answers(self) -> None:
         self._store.paused()
 
@@ -252,6 +275,7 @@ class Runtime(Front):
     def _wake(self) -> None:
         for lane in self._lanes:
             lane.wake()
+        self._diarizer.wake()
 
     def _lane(self, name: str, worker: AudioWorker | DocumentWorker) -> Lane:
         return Lane(

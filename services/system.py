@@ -115,6 +115,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def forget_used() -> None:
+    """Count the files anew at the next look: some were removed."""
+    _used.cache_clear()
+
+
 @lru_cache(maxsize=4)
 def _used(root: Path, minute: int) -> int:
     return used(root)

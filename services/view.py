@@ -10,11 +10,13 @@ from typing import Any
 
 from services import exports
 from services.audio.exports import Style
+from services.audio.speakers import Speakers
 from services.config import Settings
 from services.documents.passwords import Passwords
 from services.errors import NotAllowed
 from services.files import operations
 from services.files.retry import set_retry_waits
+from services.jobs.diarization import Diarization, Diarizations
 from services.jobs.document_files import DocumentFiles
 from services.jobs.endings import Ending
 from services.jobs.estimate import Estimate, estimate
@@ -42,12 +44,14 @@ class View(Team):
         super().__init__(settings)
         self._results = Results(settings.results_dir)
         self._transcripts = Transcripts(self._results)
+        self._diarizations = Diarizations(settings.store_url)
         self._passwords = Passwords()
         self.documents = DocumentFiles(settings, self._results, self._passwords)
 
     def close(self) -> None:
         """End the processes and close the store."""
         self.documents.close()
+        self._diarizations.close()
         super().close()
 
     # --- seeing what happens ------------------------------------------------------------
@@ -146,6 +150,11 @@ class View(Team):
         job = self.job(job_id)
         return self._results.load(job_id) if job and job.result_at is not None else None
 
+    def stamp(self, job_id: str) -> str:
+        """Return what is another for every result that a job had; empty while it has none."""
+        job = self.job(job_id)
+        return self._results.stamp(job_id) if job and job.result_at is not None else ""
+
     def corrected(self, job_id: str) -> Result | None:
         """Return a job's result as people corrected it, None while it has none."""
         job = self.job(job_id)
@@ -196,6 +205,14 @@ class View(Team):
         """
         self._require_transcript(job_id)
         return self._transcripts.view(job_id)
+
+    def diarization(self, job_id: str) -> Diarization | None:
+        """Return how far the search for a recording's speakers is; None where nobody asked."""
+        return self._diarizations.of(job_id) if self.job(job_id) else None
+
+    def speakers(self, job_id: str) -> Speakers | None:
+        """Return who speaks when in a recording; None where that was not found out."""
+        return self._results.speakers(job_id) if self.job(job_id) else None
 
     def peaks(self, job_id: str) -> Path:
         """Return the file with the outline of a recording's sound, made at the first call.

@@ -93,7 +93,7 @@ def rows(items: list[dict[str, Any]], key: str) -> tuple[str, str] | None:
 
 def reader(
     job_id: str,
-    stamp: float | None,
+    stamp: str,
     video: bool,
     duration: float,
     start: float,
@@ -103,7 +103,7 @@ def reader(
     """Show a recording and its transcript, which follow each other; both come by our routes.
 
     Args:
-        stamp: When the result was made; another one is shown anew.
+        stamp: Is another for every result; another one is shown anew.
         duration: Length of the recording, in seconds.
         start: Where it shall begin, in seconds.
         editable: Whether this person may correct it.

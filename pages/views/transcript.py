@@ -13,11 +13,11 @@ from services.jobs.models import Job
 VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 
 
-def show(job: Job, transcript: Transcript, editable: bool) -> None:
+def show(job: Job, transcript: Transcript, stamp: str, editable: bool) -> None:
     """Show the player and the text, which follow each other."""
     components.reader(
         job.id,
-        job.result_at,
+        stamp,
         job.path.suffix.lower() in VIDEO,
         transcript.duration,
         _asked_start(),

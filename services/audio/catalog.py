@@ -49,9 +49,16 @@ def models(configured: str, models_dir: Path) -> list[Model]:
     """
     ours = [str(path) for path in sorted(models_dir.glob("*.nemo"))]
     names = dict.fromkeys([configured, *ours, *KNOWN, checkpoints.DIGITS])
-    found = [_nemo(name) for name in names]
+    found = [model_at(name) for name in names]
     whisper = Model("whisper", OFFLINE_MODEL, languages=("en",))
     return sorted([*found, whisper], key=lambda model: not model.here)
+
+
+def model_at(name: str) -> Model:
+    """Return a NeMo model by its name or path."""
+    path = checkpoints.find(name)
+    size = path.stat().st_size if path and path.is_file() else None
+    return Model("nemo", name, path, size, KNOWN.get(name))
 
 
 def with_sizes(found: Iterable[Model], timeout: float) -> list[Model]:
@@ -100,9 +107,3 @@ class Downloads:
             self.problem = str(error)
         finally:
             self.share = None
-
-
-def _nemo(name: str) -> Model:
-    path = checkpoints.find(name)
-    size = path.stat().st_size if path and path.is_file() else None
-    return Model("nemo", name, path, size, KNOWN.get(name))

@@ -66,12 +66,13 @@ def hub_size(model: str, timeout: float) -> int | None:
     return sizes.get(_file_of(model))
 
 
-def download(model: str, progress: Callable[[float], None]) -> Path:
+def download(model: str, progress: Callable[[float], None], setting: str = "nemo_model") -> Path:
     """Fetch a checkpoint from the hub into the hub's own cache; a broken one is resumed.
 
     Args:
         model: A repository, `owner/name`, that holds `name.nemo`.
         progress: Called with the share that is here, from 0 to 1.
+        setting: The setting that names it, for messages.
 
     Raises:
         ModelUnavailable: it is a path where nothing is, or the hub did not give it.
@@ -79,7 +80,7 @@ def download(model: str, progress: Callable[[float], None]) -> Path:
     if looks_like_path(model):
         raise ModelUnavailable(
             f"There is no NeMo checkpoint at {model}. Give a .nemo file, an unpacked directory, "
-            "or a name on the hub such as nvidia/parakeet-tdt-0.6b-v3 (setting nemo_model)."
+            f"or the name of a model on the hub (setting {setting})."
         )
     from huggingface_hub import hf_hub_download
     from tqdm import tqdm
@@ -103,7 +104,7 @@ def download(model: str, progress: Callable[[float], None]) -> Path:
         raise ModelUnavailable(
             f"The model {model} is not on this machine and could not be downloaded "
             f"({type(error).__name__}). Connect to the hub, or download the .nemo file elsewhere "
-            "and give its path in the setting nemo_model."
+            f"and give its path in the setting {setting}."
         ) from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +56,10 @@ class Transcript:
         values["notes"] = list(self.notes)
         del values["about"]
         return values | ({"about": self.about.as_dict()} if self.about else {})
+
+    def json(self) -> Iterator[str]:
+        """Yield its JSON, in one piece."""
+        yield json.dumps(self.as_dict(), ensure_ascii=False)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Transcript:

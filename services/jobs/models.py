@@ -60,6 +60,8 @@ class Options:
     """ISO 639-1 code of the language that the text shall be in; None for the one spoken."""
     hotwords: tuple[str, ...] = ()
     """Names and terms that may be said."""
+    speakers: bool = False
+    """Whether speakers are told apart when the transcript is there."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON keeps them."""
@@ -67,7 +69,7 @@ class Options:
 
     def text(self) -> str:
         """Return what was chosen, for a person: what differs from an untouched choice."""
-        shown = self.as_dict() | {"hotwords": ", ".join(self.hotwords)}
+        shown = self.as_dict() | {"hotwords": ", ".join(self.hotwords), "speakers": "told apart"}
         chosen = [
             f"{name.replace('_', ' ')} {value}"
             for name, value in shown.items()
@@ -214,6 +216,8 @@ class Batch:
     options: Options
     discarded: bool = False
     """Whether a person gave up the originals of what failed or was cancelled."""
+    keep_days: float | None = None
+    """Days after their end that its files are kept, 0 for ever; None as those of their kind."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,15 @@ from sqlalchemy import delete, func, select, update
 from services.jobs.endings import Endings
 from services.jobs.history import record
 from services.jobs.models import FELL_SHORT, Kind, Options, State
-from services.jobs.schema import BatchRow, EndingRow, EventRow, JobRow, PauseRow, RemovalRow
+from services.jobs.schema import (
+    BatchRow,
+    DiarizationRow,
+    EndingRow,
+    EventRow,
+    JobRow,
+    PauseRow,
+    RemovalRow,
+)
 
 QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0, "run": None}
 """What a job has that waits."""
@@ -138,6 +146,7 @@ class Requests(Endings):
                 ).all()
                 gone = [job.id for job in found]
                 session.execute(delete(EventRow).where(EventRow.job_id.in_(gone)))
+                session.execute(delete(DiarizationRow).where(DiarizationRow.job_id.in_(gone)))
                 session.execute(delete(JobRow).where(JobRow.id.in_(gone)))
                 self._remove(session, (directories[job_id] for job_id in gone))
                 empty = session.execute(

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from services.audio.edits import Edits
+from services.audio.speakers import Speakers, with_speakers
 from services.audio.transcript import Transcript
 from services.documents.document import Document
 from services.files import operations
@@ -33,7 +34,9 @@ class Results:
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
         staged = directory / f"{_STAGED}{job.run}.json"
-        operations.write_atomic(staged, json.dumps(result.as_dict(), ensure_ascii=False))
+        with operations.atomic_writer(staged) as handle:
+            for part in result.json():
+                handle.write(part.encode())
         return staged
 
     def publish(self, job: Job, staged: Path) -> None:
@@ -56,7 +59,7 @@ class Results:
         Raises:
             FileNotFoundError: the job has none.
         """
-        return _read(self._file(job_id))
+        return _loaded(self._file(job_id), self.speakers_file(job_id), self._changed(job_id))
 
     def previous(self, job_id: str) -> Result | None:
         """Read back the result that the newest one replaced; None when there was none."""
@@ -83,9 +86,22 @@ class Results:
         """Return where the outline of a recording's sound is kept."""
         return self.root / job_id / "peaks.bin"
 
+    def speakers(self, job_id: str) -> Speakers | None:
+        """Return who speaks when in a recording; None where that was not found out."""
+        path = self.speakers_file(job_id)
+        return _speakers(path) if path.is_file() else None
+
+    def keep_speakers(self, job_id: str, found: Speakers) -> None:
+        """Keep who speaks when in a recording, in place of what was found before."""
+        operations.write_atomic(self.speakers_file(job_id), json.dumps(found.as_dict()))
+
+    def speakers_file(self, job_id: str) -> Path:
+        """Return where it is kept who speaks when; a new transcript leaves it as it is."""
+        return self.root / job_id / "speakers.json"
+
     def stamp(self, job_id: str) -> str:
-        """Return what is another for every result that a job had."""
-        return f"{self._file(job_id).stat().st_mtime_ns:x}"
+        """Return what is another for every result that a job had, and for other speakers."""
+        return "-".join(f"{time:x}" for time in self._changed(job_id))
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return where the image of a page is kept."""
@@ -94,6 +110,12 @@ class Results:
     def directory(self, job_id: str) -> Path:
         """Return the directory that holds all there is of a job's result."""
         return self.root / job_id
+
+    def _changed(self, job_id: str) -> tuple[int, int]:
+        """Return when a result and its speakers were written; 0 for speakers that are unknown."""
+        speakers = self.speakers_file(job_id)
+        known = speakers.stat().st_mtime_ns if speakers.is_file() else 0
+        return self._file(job_id).stat().st_mtime_ns, known
 
     def _previous(self, job_id: str) -> Path:
         return self.root / job_id / "previous.json"
@@ -105,13 +127,21 @@ class Results:
         return self.root / job.id / f"original{job.path.suffix}"
 
 
-def _read(path: Path) -> Result:
-    return _loaded(path, path.stat().st_mtime_ns)
-
-
 @functools.lru_cache(maxsize=2)
-def _loaded(path: Path, changed_at: int) -> Result:
+def _loaded(path: Path, speakers: Path, changed: tuple[int, int]) -> Result:
     """Read a result; the last ones are kept, because a page shows one again at every click."""
+    result = _read(path)
+    if isinstance(result, Transcript) and changed[1]:
+        return with_speakers(result, _speakers(speakers).turns)
+    return result
+
+
+def _speakers(path: Path) -> Speakers:
+    with operations.open_to_read(path) as handle:
+        return Speakers.from_dict(json.load(handle))
+
+
+def _read(path: Path) -> Result:
     with operations.open_to_read(path) as handle:
         values = json.load(handle)
     return (Transcript if values["kind"] == "transcript" else Document).from_dict(values)

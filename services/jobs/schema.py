@@ -36,6 +36,7 @@ class BatchRow(Base):
     options: Mapped[dict[str, object]] = mapped_column(JSON)
     discarded: Mapped[bool] = mapped_column(Boolean, default=False)
     turn: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    keep_days: Mapped[float | None] = mapped_column(Float)
 
 
 class JobRow(Base):
@@ -232,6 +233,21 @@ class LabelRow(Base):
     written_at: Mapped[float] = mapped_column(Float, default=0.0)
 
 
+class DiarizationRow(Base):
+    """How far the search for a recording's speakers is; see `diarization.Diarization`."""
+
+    __tablename__ = "diarizations"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    stage: Mapped[str] = mapped_column(Text, default="")
+    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    error: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    speakers: Mapped[int] = mapped_column(Integer, default=0)
+    asked_at: Mapped[float] = mapped_column(Float)
+
+
 def to_batch(row: BatchRow) -> Batch:
     """Return the batch that a row holds."""
     return Batch(
@@ -241,6 +257,7 @@ def to_batch(row: BatchRow) -> Batch:
         workspace=Path(row.workspace),
         options=Options.from_dict(row.options),
         discarded=row.discarded,
+        keep_days=row.keep_days,
     )
 
 

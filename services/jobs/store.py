@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from services.jobs import queue
+from services.jobs import diarization, queue
 from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.once import Once, earlier, remember
@@ -225,6 +225,8 @@ class JobStore(Requests):
         }
         with self._writer.begin() as session:
             done = self._end(session, job, State.DONE, progress=1.0, result_at=now, **made)
+            if done and job.options.speakers and job.kind is Kind.AUDIO:
+                diarization.ask(session, job.id, now)
             if done:
                 publish()
             return done

@@ -435,6 +435,7 @@ def test_what_is_somebody_elses_is_not_there(house):
             "endings": lambda f: f.endings(0.0),
             "places": lambda f: f.places(),
             "result": lambda f: f.result(job_id),
+            "stamp": lambda f: f.stamp(job_id),
             "corrected": lambda f: f.corrected(job_id),
             "previous": lambda f: f.previous(job_id),
             "original": lambda f: f.original(job_id),
@@ -455,7 +456,13 @@ def test_what_is_somebody_elses_is_not_there(house):
             "delete_batch": lambda f: f.delete_batch(batch_id),
             "delete_mine": lambda f: f.delete_mine(),
             "discard": lambda f: f.discard(batch_id),
+            "keep_batch": lambda f: f.keep_batch(batch_id, 1.0),
             "index_again": lambda f: f.index_again([job_id]),
+            "diarization": lambda f: f.diarization(text),
+            "speakers": lambda f: f.speakers(text),
+            "find_speakers": lambda f: f.find_speakers(text),
+            "stop_finding_speakers": lambda f: f.stop_finding_speakers(text),
+            "forget_speakers": lambda f: f.forget_speakers(text),
         }
         for name, call in empty.items():
             assert not call(front), f"{name} for {who}"

@@ -33,6 +33,9 @@ OTHERS_JOB = [
     ("POST", "/cancel"),
     ("POST", "/retry"),
     ("DELETE", ""),
+    ("GET", "/speakers"),
+    ("POST", "/speakers"),
+    ("DELETE", "/speakers"),
 ]
 SOUND = (media.DATA / "conf-noempty.wav").read_bytes()
 PASSWORD = "correct horse battery"
@@ -173,6 +176,8 @@ def test_what_is_shared_is_seen_and_not_changed(runtime, ana, ben, batch):
         ("POST", f"jobs/{batch[1]}/cancel"),
         ("POST", f"jobs/{batch[1]}/retry"),
         ("DELETE", f"jobs/{batch[1]}"),
+        ("POST", f"jobs/{batch[1]}/speakers"),
+        ("DELETE", f"jobs/{batch[1]}/speakers"),
     ):
         answer = ask(ben, method, f"/api/v1/{path}")
         assert answer.status_code == 403 and "only ana can" in answer.json()["detail"]

@@ -7,12 +7,15 @@ import time
 import pytest
 
 from services.config import Settings
-from services.errors import DiskFull
+from services.errors import DiskFull, NotAllowed
 from services.files import disk
+from services.jobs import keeping
+from services.jobs.keeping import DAY, FOR_EVER
 from services.jobs.models import JobFilter, Kind, NewJob, State
+from services.people.models import Role
 from services.people.people import People
 from services.people.shares import Audience
-from services.retention import AT_ONCE, DAY, PAUSE, Retention, data_problem
+from services.retention import AT_ONCE, PAUSE, Retention, data_problem
 from services.runtime import Runtime
 from services.system import _used
 
@@ -79,6 +82,49 @@ def test_each_kind_goes_after_its_days_and_is_named_a_week_before(runtime, tmp_p
     assert house.store.count(JobFilter(kinds=(Kind.AUDIO,))) == {State.QUEUED: 1}
     (line,) = house.people.audit.lines()
     assert (line.who, line.action) == ("retention", "delete") and "1 jobs" in line.detail
+
+
+def test_a_batch_is_kept_for_a_time_of_its_own(runtime, tmp_path):
+    house = House(runtime, tmp_path, keep_document_days=30)
+    for days in (None, 7.0, FOR_EVER, 90.0):
+        house.add(Kind.DOCUMENT)
+        keeping.keep(house.store, house.store.find(JobFilter())[0].batch_id, days)
+        house.now += 1
+    assert house.retention.kept()[1].soon == 1, "that of a week"
+    for day, left in ((6.9, 4), (7.1, 3), (30.1, 2), (90.1, 1), (9000, 1)):
+        house.after(day)
+        assert house.left(Kind.DOCUMENT) == left, day
+
+
+def test_what_one_batch_alone_says_needs_no_setting(runtime, tmp_path):
+    house = House(runtime, tmp_path)
+    house.add(Kind.AUDIO)
+    keeping.keep(house.store, house.store.find(JobFilter())[0].batch_id, 1.0)
+    house.add(Kind.AUDIO)
+    house.after(1.1)
+    assert house.left(Kind.AUDIO) == 1
+
+
+def test_only_an_admin_keeps_longer_than_the_instance_does(runtime, tmp_path):
+    house = House(runtime, tmp_path)
+    people, owned = runtime.people, {}
+    for name, role in (("ana", Role.PERSON), ("root", Role.ADMIN)):
+        people.accounts.add(name, "correct horse battery", role)
+        new = [NewJob("f", Kind.AUDIO, tmp_path / "f", "", 0, error="broken")]
+        batch = house.store.add_batch(name, tmp_path, runtime.default_options(), new)
+        person = people.identify(people.sessions.begin(name), None)
+        owned[name] = (runtime.seen_by(person), batch.id)
+    (ana, hers), (admin, admins) = owned.values()
+    limited = runtime.settings.model_copy(update={"keep_audio_days": 30.0})
+    for front in (ana, admin):
+        front.settings = limited
+    for days in (FOR_EVER, 31.0, -1.0):
+        with pytest.raises(NotAllowed, match="30 days"):
+            ana.keep_batch(hers, days)
+    assert ana.keep_batch(hers, 30.0) and ana.keep_batch(hers, None)
+    assert not ana.keep_batch("no such batch", 7.0)
+    assert admin.keep_batch(admins, FOR_EVER)
+    assert admin.batch(admins).keep_days == FOR_EVER
 
 
 def test_what_goes_takes_its_shares_and_its_files_along(runtime, tmp_path):

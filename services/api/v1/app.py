@@ -13,7 +13,17 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from services.api.problems import openai_problem, problem
-from services.api.v1 import batches, events, jobs, openai, options, results, search, system
+from services.api.v1 import (
+    batches,
+    events,
+    jobs,
+    openai,
+    options,
+    results,
+    search,
+    speakers,
+    system,
+)
 from services.api.v1.endpoint import routes as routes_of
 from services.api.v1.guard import Guard, Renderer
 from services.api.v1.models import OpenAIProblem, Problem
@@ -27,6 +37,7 @@ API = Table(
         *events.ENDPOINTS,
         *jobs.ENDPOINTS,
         *results.ENDPOINTS,
+        *speakers.ENDPOINTS,
         *search.ENDPOINTS,
         *options.ENDPOINTS,
         *system.ENDPOINTS,

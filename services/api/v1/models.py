@@ -75,6 +75,8 @@ class OptionsInput(Input):
     """The language that the text shall be in (ISO 639-1); the one spoken where nothing is said."""
     hotwords: list[Text] | None = Field(default=None, max_length=500)
     """Names and terms that may be said."""
+    speakers: bool | None = None
+    """Whether speakers are told apart when the transcript is there."""
     reader: Literal["auto", "pypdf", "pdfium"] | None = None
     """What reads the text of PDFs."""
     ocr: Literal["auto", "tesseract", "rapidocr", "off"] | None = None
@@ -94,6 +96,7 @@ class OptionsOutput(Output):
     language: str | None
     translate_to: str | None
     hotwords: list[str]
+    speakers: bool
     reader: str
     ocr: str
     ocr_languages: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import json
 import logging
 import tempfile
@@ -16,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from services.audio import SAMPLE_RATE, checkpoints
+from services.audio import SAMPLE_RATE
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.engines.heap import give_back
 from services.audio.engines.nemo_decoding import Decoding
+from services.audio.engines.nemo_loading import free_memory, restore
 from services.audio.transcript import Word
 from services.config import Settings
-from services.errors import ModelUnavailable, OutOfMemory
+from services.errors import OutOfMemory
 from services.files.operations import write_atomic
 from services.files.scratch import scratch_dir
 from services.files.wav import write_wav
@@ -57,36 +57,8 @@ def load(model: str, settings: Settings, report: Report) -> NemoEngine:
     Raises:
         ModelUnavailable: it is not at hand and cannot be fetched, or NeMo cannot load it.
     """
-    found = checkpoints.find(model)
-    if found is None:
-        report(f"downloading {model}", 0.0)
-        found = checkpoints.download(model, lambda done: report(f"downloading {model}", done))
-    report("unpacking the model", None)
-    directory = checkpoints.unpacked(found, settings.models_dir, settings.disk_reserve)
-    report("loading NeMo", None)
-    import torch
-    from nemo.collections.asr.models import ASRModel
-    from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
-
-    # NeMo's own setLevel would change the handlers, which other loggers share.
-    logging.getLogger("nemo_logger").setLevel(logging.ERROR)
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    report(f"loading {model} on {device}", None)
-    # With an unpacked directory NeMo needs no temporary one of its own.
-    connector = SaveRestoreConnector()
-    connector.model_extracted_dir = str(directory)
-    try:
-        loaded = ASRModel.restore_from(
-            str(directory), map_location=torch.device(device), save_restore_connector=connector
-        )
-    except Exception as error:  # NeMo raises what its parts raise: KeyError, RuntimeError, …
-        raise ModelUnavailable(
-            f"NeMo could not load “{model}” from {found}: {error}. "
-            "Check that it is a speech recognition checkpoint for NeMo 3."
-        ) from error
-    loaded.eval()
+    loaded = restore(model, "ASRModel", settings, report, "nemo_model")
+    device = loaded.device.type
     if device == "cpu":
         _fuse_attention(loaded)
     engine = NemoEngine(loaded, model, device, settings.precision, settings.nemo_input)
@@ -170,12 +142,7 @@ class NemoEngine:
 
     def trim(self) -> None:
         """Collect what is not used any more, and empty the GPU's cache."""
-        import torch
-
-        gc.collect()
-        give_back()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     def close(self) -> None:
         """Free the model's memory, on the GPU too."""

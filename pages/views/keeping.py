@@ -1,0 +1,48 @@
+"""How long a batch is kept, as its owner chooses it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from services.jobs.keeping import FOR_EVER
+from services.people.models import Scope
+from services.retention import shortest_limit
+from services.runtime import Runtime
+
+DAYS = (1.0, 7.0, 30.0, 90.0, 365.0)
+NAMES = {1.0: "a day", 7.0: "a week", 365.0: "a year"}
+
+
+def choose(runtime: Runtime, batch_id: str) -> None:
+    """Let the person say how long the files of a batch stay after they ended."""
+    batch = runtime.batch(batch_id)
+    if batch is None:
+        return
+    longest = shortest_limit(runtime.settings)
+    free = longest is None or runtime.person.may(Scope.ADMIN)
+    days = [one for one in DAYS if free or (longest is not None and one <= longest)]
+    choices = [None, *days, *([FOR_EVER] if free else [])]
+    if batch.keep_days not in choices:
+        choices.append(batch.keep_days)
+    key = f"keep-{batch_id}"
+    st.selectbox(
+        "Kept after the end",
+        choices,
+        index=choices.index(batch.keep_days),
+        format_func=_text,
+        key=key,
+        on_change=_keep,
+        args=(runtime, batch_id, key),
+    )
+
+
+def _text(days: float | None) -> str:
+    if days is None:
+        return "As long as this instance keeps files"
+    if days == FOR_EVER:
+        return "Until somebody deletes it"
+    return NAMES.get(days, f"{days:g} days").capitalize()
+
+
+def _keep(runtime: Runtime, batch_id: str, key: str) -> None:
+    runtime.keep_batch(batch_id, st.session_state[key])

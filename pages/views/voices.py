@@ -1,0 +1,90 @@
+"""What the result page shows of the search for a recording's speakers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import context
+from services.audio.catalog import Model
+from services.jobs.diarization import Diarization
+from services.jobs.models import Job, State
+from services.runtime import Runtime
+
+UNDER_WAY = (State.QUEUED, State.RUNNING)
+
+
+def model_text(model: Model) -> str:
+    """Return what a person should know of the model before it is used."""
+    where = "it is here" if model.here else "it is downloaded first, where the hub can be reached"
+    return f"It is done by NeMo's Sortformer, for up to four people ({model.name}; {where})."
+
+
+def show(runtime: Runtime, job: Job, mine: bool) -> None:
+    """Show how far the search is, what it found, and what can be asked for."""
+    found = runtime.diarization(job.id)
+    if found is not None and found.state in UNDER_WAY:
+        st.fragment(_wait, run_every="1.5s")(runtime, job.id, mine)
+        return
+    if not mine and found is None:
+        return
+    with st.expander("Speakers", icon=":material/group:"):
+        st.caption(_said(found))
+        if found is not None and found.state is State.FAILED:
+            st.error(found.error or "The search failed.", icon=":material/error:")
+        if not mine:
+            return
+        st.caption(model_text(runtime.diarization_model()))
+        with st.container(horizontal=True):
+            st.button(
+                "Find the speakers" if found is None else "Find them again",
+                icon=":material/group_search:",
+                on_click=_find,
+                args=(runtime, job.id),
+                key="find-speakers",
+            )
+            if found is not None and found.speakers:
+                st.button(
+                    "Remove the speakers",
+                    icon=":material/group_remove:",
+                    on_click=_forget,
+                    args=(runtime, job.id),
+                    key="forget-speakers",
+                )
+
+
+def _said(found: Diarization | None) -> str:
+    if found is None:
+        return "Nobody has asked yet who speaks when in this recording."
+    if found.state is State.DONE and not found.speakers:
+        return "Nobody was heard speaking."
+    if found.speakers:
+        people = context.plural(found.speakers, "speaker")
+        return f"{people}, found by {found.model}. Click a name in the text to change it."
+    return "The search ended before anybody was found."
+
+
+def _wait(runtime: Runtime, job_id: str, mine: bool) -> None:
+    found = runtime.diarization(job_id)
+    if found is None or found.state not in UNDER_WAY:
+        st.rerun()
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        waiting = "Speakers: waiting for their turn"
+        st.progress(found.progress, f"Speakers: {found.stage}" if found.stage else waiting)
+        if mine:
+            st.button("Stop", on_click=_stop, args=(runtime, job_id), key="stop-speakers")
+
+
+# Callbacks: no other run of the page overtakes them.
+
+
+def _find(runtime: Runtime, job_id: str) -> None:
+    runtime.find_speakers(job_id)
+
+
+def _stop(runtime: Runtime, job_id: str) -> None:
+    runtime.stop_finding_speakers(job_id)
+
+
+def _forget(runtime: Runtime, job_id: str) -> None:
+    runtime.forget_speakers(job_id)

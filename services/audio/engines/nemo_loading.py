@@ -1,0 +1,72 @@
+"""Brings NeMo checkpoints into memory, without NeMo's own temporary files."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import Any
+
+from services.audio import checkpoints
+from services.audio.engines import Report
+from services.audio.engines.heap import give_back
+from services.config import Settings
+from services.errors import ModelUnavailable
+
+
+def restore(model: str, kind: str, settings: Settings, report: Report, setting: str) -> Any:
+    """Return a checkpoint's model, ready to be used: a .nemo file, a directory, a name on the hub.
+
+    Args:
+        kind: The class of `nemo.collections.asr.models` that it is, or a parent of that.
+        setting: The setting that names it, for messages.
+
+    Raises:
+        ModelUnavailable: it is not at hand and cannot be fetched, or NeMo cannot load it.
+    """
+    found = checkpoints.find(model)
+    if found is None:
+        report(f"downloading {model}", 0.0)
+        found = checkpoints.download(
+            model, lambda done: report(f"downloading {model}", done), setting
+        )
+    report("unpacking the model", None)
+    directory = checkpoints.unpacked(found, settings.models_dir, settings.disk_reserve)
+    report("loading NeMo", None)
+    import torch
+    from nemo.collections.asr import models
+    from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
+
+    # NeMo's own setLevel would change the handlers, which other loggers share.
+    logging.getLogger("nemo_logger").setLevel(logging.ERROR)
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    report(f"loading {model} on {device}", None)
+    # With an unpacked directory NeMo needs no temporary one of its own.
+    connector = SaveRestoreConnector()
+    connector.model_extracted_dir = str(directory)
+    try:
+        loaded = getattr(models, kind).restore_from(
+            str(directory), map_location=torch.device(device), save_restore_connector=connector
+        )
+    except Exception as error:  # NeMo raises what its parts raise: KeyError, RuntimeError, …
+        raise ModelUnavailable(
+            f"NeMo could not load “{model}” from {found}: {error}. "
+            f"Check that it is a checkpoint for NeMo 3 of the kind {kind}."
+        ) from error
+    if not isinstance(loaded, getattr(models, kind)):
+        raise ModelUnavailable(
+            f"“{model}” is a checkpoint of the kind {type(loaded).__name__}, not of the kind "
+            f"{kind}. Choose another one (setting {setting})."
+        )
+    return loaded.eval()
+
+
+def free_memory() -> None:
+    """Collect what is not used any more, and empty the GPU's cache."""
+    import torch
+
+    gc.collect()
+    give_back()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

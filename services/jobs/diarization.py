@@ -1,0 +1,162 @@
+"""The recordings whose speakers are looked for: a stage of its own, after the transcript."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from services.jobs.models import Job, Kind, State
+from services.jobs.schema import DiarizationRow, IndexRow, JobRow, to_job
+from services.store.connection import changed_rows
+from services.store.database import Database
+
+_UNDER_WAY = (State.QUEUED, State.RUNNING)
+
+
+@dataclass(frozen=True)
+class Diarization:
+    """How far the search for a recording's speakers is.
+
+    `progress` runs from 0 to 1, `stage` says what is done; `error` says why it failed; `model` and
+    the number of `speakers` are of the last search that ended well.
+    """
+
+    job_id: str
+    state: State
+    stage: str
+    progress: float
+    error: str | None
+    model: str | None
+    speakers: int
+
+
+def ask(session: Session, job_id: str, now: float) -> None:
+    """Queue a search, if the recording never had one."""
+    if session.get(DiarizationRow, job_id) is None:
+        session.add(DiarizationRow(job_id=job_id, state=State.QUEUED, asked_at=now))
+
+
+class Diarizations(Database):
+    """The table of them. Each method is one transaction; any thread may call it.
+
+    Args:
+        url: SQLAlchemy URL of the job store, whose tables are there already.
+        clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(url)
+        self._clock = clock
+
+    def of(self, job_id: str) -> Diarization | None:
+        """Return how far the search in a recording is; None where nobody asked for one."""
+        with self.read() as session:
+            row = session.get(DiarizationRow, job_id)
+            return None if row is None else _diarization(row)
+
+    def ask(self, job_id: str) -> bool:
+        """Queue a search, or another one; False where the recording has no transcript."""
+        with self.write() as session:
+            wanted = select(JobRow.id).where(
+                JobRow.id == job_id, JobRow.kind == Kind.AUDIO, JobRow.result_at.is_not(None)
+            )
+            if session.scalar(wanted) is None:
+                return False
+            row = session.get(DiarizationRow, job_id) or DiarizationRow(job_id=job_id)
+            if row.state != State.RUNNING:
+                row.state, row.stage, row.progress, row.error = State.QUEUED, "", 0.0, None
+                row.asked_at = self._clock()
+            session.add(row)
+            return True
+
+    def cancel(self, job_id: str) -> bool:
+        """End a search that has not ended; what was found before stays."""
+        return self._change(
+            [
+                DiarizationRow.job_id == job_id,
+                DiarizationRow.state.in_((State.QUEUED, State.RUNNING)),
+            ],
+            state=State.CANCELLED,
+        )
+
+    def forget(self, job_id: str, discard: Callable[[], None] = lambda: None) -> None:
+        """End what goes on, and have the speakers that were found removed by `discard`."""
+        with self.write() as session:
+            session.execute(delete(DiarizationRow).where(DiarizationRow.job_id == job_id))
+            _index_again(session, job_id)
+            discard()
+
+    # --- searching ----------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Queue what ran when the server stopped."""
+        self._change([DiarizationRow.state == State.RUNNING], state=State.QUEUED)
+
+    def take(self) -> Job | None:
+        """Return the recording that has waited longest, its search marked as running, or None."""
+        with self.write() as session:
+            row = session.execute(
+                select(JobRow.__table__)
+                .join(DiarizationRow, DiarizationRow.job_id == JobRow.id)
+                .where(DiarizationRow.state == State.QUEUED)
+                .order_by(DiarizationRow.asked_at)
+                .limit(1)
+            ).one_or_none()
+            if row is None:
+                return None
+            session.execute(
+                update(DiarizationRow)
+                .where(DiarizationRow.job_id == row.id)
+                .values(state=State.RUNNING, stage="", progress=0.0, error=None)
+            )
+            return to_job(row)
+
+    def set_progress(self, job_id: str, share: float, stage: str) -> bool:
+        """Say how far a search is; False when it has to end."""
+        return self._change(_running(job_id), progress=min(max(share, 0.0), 1.0), stage=stage)
+
+    def finish(self, job_id: str, model: str, speakers: int, publish: Callable[[], None]) -> bool:
+        """Mark a search done, and have the library take its speakers; False when it is unwanted.
+
+        Args:
+            publish: Puts what was found into its place; called when nobody can end it any more.
+        """
+        values = {"state": State.DONE, "progress": 1.0, "model": model, "speakers": speakers}
+        with self.write() as session:
+            done = session.execute(update(DiarizationRow).where(*_running(job_id)).values(**values))
+            if changed_rows(done):
+                _index_again(session, job_id)
+                publish()
+            return changed_rows(done) == 1
+
+    def fail(self, job_id: str, error: str) -> None:
+        """Say why a search failed; the transcript, and speakers found before, stay."""
+        self._change(_running(job_id), state=State.FAILED, error=error)
+
+    def put_back(self, job_id: str) -> None:
+        """Queue a search again because the server stops."""
+        self._change(_running(job_id), state=State.QUEUED)
+
+    def _change(self, conditions: Iterable[Any], **values: Any) -> bool:
+        with self.write() as session:
+            done = session.execute(update(DiarizationRow).where(*conditions).values(**values))
+            return changed_rows(done) > 0
+
+
+def _running(job_id: str) -> list[Any]:
+    return [DiarizationRow.job_id == job_id, DiarizationRow.state == State.RUNNING]
+
+
+def _index_again(session: Session, job_id: str) -> None:
+    """Have the library believe that it knows an earlier result, also while it reads this one."""
+    session.execute(update(IndexRow).where(IndexRow.job_id == job_id).values(result_at=None))
+
+
+def _diarization(row: DiarizationRow) -> Diarization:
+    values = {name: getattr(row, name) for name in Diarization.__dataclass_fields__}
+    return Diarization(**values | {"state": State(row.state)})
