@@ -114,6 +114,23 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
         confirm_deletion()
 
 
+def actions(batch_id: str) -> None:
+    """Show what is mostly asked for: another batch, another try, an end, the results."""
+    if not runtime.person.is_guest and st.button(
+        "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
+    ):
+        st.switch_page(context.UPLOAD)
+    again = f"Try again ({failed})"
+    if mine and failed and kept[0] and st.button(again, icon=":material/replay:"):
+        runtime.retry(batch_id)
+        st.rerun()
+    if mine and not ended and st.button("Cancel all", icon=":material/close:"):
+        runtime.cancel_batch(batch_id)
+        st.rerun()
+    if results:
+        exporting.batch(batch_id, list(results))
+
+
 def count_done(batch_id: str) -> dict[Kind, int]:
     """Return how many results the batch has of each kind that it has any of."""
     done = (State.DONE,)
@@ -164,23 +181,9 @@ with st.container():
         choice = offline if ended else runtime.engine_choice(batch.options)
         context.offline_banner(choice, link=runtime.person.may(Scope.ADMIN))
     with st.container(horizontal=True):
-        if not runtime.person.is_guest and st.button(
-            "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
-        ):
-            st.switch_page(context.UPLOAD)
-        if (
-            mine
-            and failed
-            and kept[0]
-            and st.button(f"Try again ({failed})", icon=":material/replay:")
-        ):
-            runtime.retry(batch.id)
-            st.rerun()
-        if mine and not ended and st.button("Cancel all", icon=":material/close:"):
-            runtime.cancel_batch(batch.id)
-            st.rerun()
-        if results:
-            exporting.batch(batch.id, list(results))
+        # In a container of its own: what comes and goes in it moves no menu that is open.
+        with st.container(horizontal=True, width="content"):
+            actions(batch.id)
         if mine:
             sharing.button(runtime, batch.id)
             with st.popover("More", icon=":material/more_horiz:"):
@@ -192,4 +195,4 @@ with st.container():
         if results.get(Kind.DOCUMENT, 0) > 1:
             links["Documents in one PDF"] = f"/files/batches/{batch.id}.pdf"
         context.download_links(links)
-st.fragment(live, run_every=None if settled else REFRESH)(batch.id, batch.discarded)
+context.refreshing(None if settled else REFRESH)(live)(batch.id, batch.discarded)

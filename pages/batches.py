@@ -46,7 +46,7 @@ def batch_row(summary: BatchSummary) -> dict[str, Any]:
     )
 
 
-@st.fragment(run_every="3s")
+@context.refreshing("3s")
 def show() -> None:
     """Show a page of batches."""
     count = runtime.count_batches()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import html
+from collections.abc import Callable
 from datetime import datetime
+from typing import ParamSpec
 
 import streamlit as st
 
@@ -11,6 +14,7 @@ import services.runtime
 from services.api.door import COOKIE, SIGN_IN
 from services.audio.engines.host import Choice
 from services.audio.exports import clock
+from services.errors import SignedOut
 from services.jobs.models import Kind
 from services.library import query
 from services.runtime import Runtime
@@ -20,6 +24,8 @@ SEARCH, SYSTEM = "search.py", "system.py"
 TEAM, ACCOUNT, GUEST = "team.py", "account.py", "guest.py"
 BATCH, RESULT = "batch.py", "result.py"
 
+P = ParamSpec("P")
+
 KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
 
 
@@ -28,15 +34,42 @@ def runtime() -> Runtime:
     if not services.runtime.running:
         st.error("The server is starting or stopping. Reload this page in a moment.")
         st.stop()
+    seen = seen_by_session()
+    if seen is None:
+        st.title("You are signed out")
+        leave("Sign in", SIGN_IN)
+        st.stop()
+    return seen
+
+
+def seen_by_session() -> Runtime | None:
+    """Return the runtime as the person of this session sees it; None while there is neither."""
+    if not services.runtime.running:
+        return None
     server = services.runtime.running[0]
     if server.settings.mode == "local":
         return server
     person = server.people.identify(st.context.cookies.get(COOKIE), None)
-    if person is None:
-        st.title("You are signed out")
-        leave("Sign in", SIGN_IN)
-        st.stop()
-    return server.seen_by(person)
+    return server.seen_by(person) if person else None
+
+
+def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Run a part of the page by itself, again and again.
+
+    When the session has ended meanwhile, the whole page runs again, which says so.
+    """
+
+    def made(part: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(part)
+        def run(*args: P.args, **more: P.kwargs) -> None:
+            try:
+                part(*args, **more)
+            except SignedOut:
+                st.rerun()
+
+        return st.fragment(run, run_every=every)
+
+    return made
 
 
 def size(count: int) -> str:

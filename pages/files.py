@@ -72,4 +72,4 @@ with st.popover("Run again", icon=":material/replay:", disabled=not ended):
             count = runtime.rerun(narrowed, chosen)
         st.toast(f"{context.plural(count, 'file')} queued again", icon=":material/replay:")
         st.rerun()
-st.fragment(jobs.listing, run_every="3s")(runtime, wanted, counts, False, "files", dated=True)
+context.refreshing("3s")(jobs.listing)(runtime, wanted, counts, False, "files", dated=True)

@@ -71,7 +71,7 @@ if result is None:
         if locked and mine:
             document_view.ask_password(runtime, job)
     if not job.state.over:
-        st.fragment(show_progress, run_every="1.5s")(job.id)
+        context.refreshing("1.5s")(show_progress)(job.id)
     elif mine:
         with st.container(horizontal=True):
             if (
@@ -98,7 +98,7 @@ if not job.state.over:
     st.info(
         "This file is done again. Until then this is the earlier result.", icon=":material/replay:"
     )
-    st.fragment(show_progress, run_every="1.5s")(job.id)
+    context.refreshing("1.5s")(show_progress)(job.id)
 elif job.state.fell_short:
     st.warning(
         f"The last try {'failed' if job.error else 'was cancelled'}; this is the earlier result. "

@@ -97,7 +97,7 @@ def show_facets(found: Found) -> None:
         st.rerun()
 
 
-@st.fragment(run_every="2s")
+@context.refreshing("2s")
 def wait_for_meanings() -> None:
     """Search again when the model for meanings is loaded."""
     if runtime.search_ready():

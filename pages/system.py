@@ -106,7 +106,7 @@ def keeping() -> dict[str, str]:
     return rows
 
 
-@st.fragment(run_every="3s")
+@context.refreshing("3s")
 def live() -> None:
     """Show what changes."""
     status = runtime.engine_status()
@@ -202,7 +202,7 @@ def live() -> None:
         )
 
 
-@st.fragment(run_every="2s")
+@context.refreshing("2s")
 def models() -> None:
     """Show the speech models, and fetch those that are not here."""
     downloads = runtime.downloads

@@ -7,7 +7,6 @@ import time
 
 import streamlit as st
 
-import services.runtime
 from pages import components, context
 from services.jobs.models import JobFilter, State
 
@@ -15,12 +14,12 @@ KEPT = 5
 """News that stay with the browser: a tab in the background may look late."""
 
 
-@st.fragment(run_every="3s")
+@context.refreshing("3s")
 def tell() -> None:
     """Look for batches that have ended since this page was opened."""
-    if not services.runtime.running:
+    runtime = context.seen_by_session()
+    if runtime is None or runtime.person.is_guest:
         return
-    runtime = services.runtime.running[0]
     session = st.session_state
     since = session.setdefault("told_until", time.time())
     news = session.setdefault("news", [])

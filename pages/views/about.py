@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from pages import context
 from services.about import About
 from services.audio import languages
 from services.jobs.entries import Entry
@@ -28,7 +29,7 @@ def show(runtime: Runtime, job: Job) -> None:
         elif entry and entry.state is State.DONE:
             st.caption("There is too little text to sum up.")
         else:
-            st.fragment(_wait, run_every="3s")(runtime, job.id)
+            context.refreshing("3s")(_wait)(runtime, job.id)
 
 
 def _wait(runtime: Runtime, job_id: str) -> None:

@@ -23,7 +23,7 @@ def show(runtime: Runtime, job: Job, mine: bool) -> None:
     """Show how far the search is, what it found, and what can be asked for."""
     found = runtime.diarization(job.id)
     if found is not None and found.state in UNDER_WAY:
-        st.fragment(_wait, run_every="1.5s")(runtime, job.id, mine)
+        context.refreshing("1.5s")(_wait)(runtime, job.id, mine)
         return
     if not mine and found is None:
         return

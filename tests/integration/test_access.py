@@ -408,6 +408,40 @@ def test_a_page_shows_what_its_person_may_see(house, monkeypatch, page, who):
     assert (SECRET in said) == (page in SHOWS_IT.get(who, ())), page
 
 
+@pytest.mark.parametrize("who", ["owner", "other", "admin", "guest"])
+def test_the_end_of_a_batch_is_told_to_its_owner_only(house, monkeypatch, who):
+    monkeypatch.setattr(pages.context, "seen_by_session", lambda: house.front(who))
+    shown = AppTest.from_string("from pages import told\n\ntold.tell()\n", default_timeout=60)
+    shown.session_state["told_until"] = 0.0
+    shown.run()
+    assert not shown.exception
+    assert bool(shown.toast) == (who == "owner")
+
+
+def test_a_part_whose_session_has_ended_has_the_whole_page_run_again():
+    shown = AppTest.from_string(
+        """
+import streamlit as st
+
+from pages import context
+from services.errors import SignedOut
+
+st.session_state.runs = st.session_state.get("runs", 0) + 1
+
+
+@context.refreshing(None)
+def part():
+    if st.session_state.runs == 1:
+        raise SignedOut("You are signed out.")
+
+
+part()
+""",
+        default_timeout=60,
+    ).run()
+    assert not shown.exception and shown.session_state.runs == 2
+
+
 # --- methods ------------------------------------------------------------------------------
 
 
@@ -598,7 +632,15 @@ def test_the_key_of_a_submission_is_its_persons_alone(house, tmp_path):
 HARMLESS = {
     *("ask", "search", "search_page", "similar", "warm_search", "search_ready", "search_problem"),
     *("default_options", "engine_choice", "engine_status", "speech_models", "paused"),
-    *("speech_models_with_sizes", "queue_pause", "estimate", "indexing", "inspect", "require"),
+    *(
+        "diarization_model",
+        "speech_models_with_sizes",
+        "queue_pause",
+        "estimate",
+        "indexing",
+        "inspect",
+        "require",
+    ),
     *("seen_by", "may_change", "may_correct", "log_action", "close", "start", "stop"),
 }
 """Search is tested with a library of its own; the rest shows the machine, or asks who one is."""
