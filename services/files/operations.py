@@ -203,6 +203,26 @@ def atomic_writer(target: Path, sync: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
+@contextlib.contextmanager
+def staging_writer(target: Path) -> Iterator[BinaryIO]:
+    """Open a new file that nobody looks at before `replace` gives it the name it is known by.
+
+    Its content is on the disk when the block ends well; its name need not be, since the `replace`
+    sees to that. It is gone when the block ends otherwise.
+    """
+    make_dir(target.parent)
+    try:
+        with retrying(lambda: extended(target).open("wb"), target) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+    except BaseException as error:
+        discard(target)
+        if isinstance(error, OSError):
+            raise_if_full(error, target)
+        raise
+
+
 def write_atomic(target: Path, data: bytes | str, sync: bool = True) -> None:
     """Write `data` (text as UTF-8) to `target`, whole or not at all; see `atomic_writer`."""
     with atomic_writer(target, sync) as handle:

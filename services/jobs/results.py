@@ -34,7 +34,7 @@ class Results:
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
         staged = directory / f"{_STAGED}{job.run}.json"
-        with operations.atomic_writer(staged) as handle:
+        with operations.staging_writer(staged) as handle:
             for part in result.json():
                 handle.write(part.encode())
         return staged

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from services.jobs import diarization, queue
 from services.jobs.history import record
@@ -19,7 +19,7 @@ from services.jobs.once import Once, earlier, remember
 from services.jobs.requests import QUEUED, Requests
 from services.jobs.schema import JOBS, BatchRow, JobRow, PauseRow, to_batch, to_job
 from services.jobs.statements import BEGIN, PROGRESS, RUNNING
-from services.store.connection import changed_rows
+from services.store.connection import changed_rows, connect
 
 
 def new_id() -> str:
@@ -52,6 +52,11 @@ class JobStore(Requests):
         owner_limit: int | None = None,
     ) -> None:
         super().__init__(url, clock)
+        # To wait for the disk takes as long as hearing a minute of speech. After a power cut a job
+        # that was begun is queued again whether the store knows of it or not, and the pulse makes
+        # it last some seconds later.
+        self._engines.append(connect(url, writes=True, lasting=False))
+        self._passing = sessionmaker(self._engines[-1])
         self._crash_limit = crash_limit
         self._retry_waits = tuple(retry_waits)
         self._owner_limit = owner_limit
@@ -151,7 +156,7 @@ class JobStore(Requests):
         """
         suspect = JobRow.crashes >= self._crash_limit
         now = self._clock()
-        with self._writer.begin() as session:
+        with self._passing.begin() as session:
             if session.get(PauseRow, "queue") is not None:
                 return None
             others, suspects = session.execute(RUNNING, {"crash_limit": self._crash_limit}).one()
@@ -177,7 +182,7 @@ class JobStore(Requests):
     def set_all_progress(self, work: Sequence[tuple[Job, float, str]]) -> set[str]:
         """Store how far claimed jobs are; return the ids of those that are still the caller's."""
         held = set()
-        with self._writer.begin() as session:
+        with self._passing.begin() as session:
             for job, progress, stage in work:
                 share = min(max(progress, 0.0), 1.0)
                 values = {"job_id": job.id, "by": job.run, "share": share, "now_at": stage}

@@ -15,8 +15,12 @@ from services.files.operations import make_dir
 BUSY_SECONDS = 30.0
 
 
-def connect(url: str, *, writes: bool) -> Engine:
+def connect(url: str, *, writes: bool, lasting: bool = True) -> Engine:
     """Return an engine for `url`.
+
+    What it commits survives a power cut, unless it is not `lasting`: then only once a later commit
+    of an engine that is, or the system itself, has written it; a crash of this process takes
+    nothing away.
 
     On SQLite a transaction of an engine that writes takes the write lock at its beginning: one
     that starts by reading and then finds another writer ahead of it would fail at once,
@@ -33,7 +37,7 @@ def connect(url: str, *, writes: bool) -> Engine:
     def configure(connection: Any, _: object) -> None:
         connection.isolation_level = None  # the driver begins no transactions of its own
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")

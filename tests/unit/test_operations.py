@@ -248,3 +248,27 @@ def test_move_finishes_what_a_crash_cut_short(tmp_path):
 
 def refuse_links(*_: object, **__: object) -> None:
     raise OSError(errno.EPERM, "no links on this file system")
+
+
+def test_what_is_staged_is_whole_or_gone(tmp_path, monkeypatch):
+    target, synced = tmp_path / "new" / "staged.json", []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(number), fsync(number)))
+    with operations.staging_writer(target) as handle:
+        handle.write(b"whole")
+    assert target.read_bytes() == b"whole" and len(synced) == 1
+    with pytest.raises(ValueError), operations.staging_writer(target) as handle:
+        handle.write(b"half")
+        raise ValueError
+    assert not target.exists()
+
+
+def test_a_full_disk_is_said_of_what_is_staged(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    target = tmp_path / "staged.json"
+    with pytest.raises(DiskFull), operations.staging_writer(target) as handle:
+        handle.write(b"x")
+    assert not target.exists()

@@ -194,8 +194,9 @@ def test_with_options_only_their_equals_are_taken(store):
 )
 def test_places_agree_with_the_order_in_which_jobs_are_claimed(before, claims, after):
     store = JobStore("sqlite://", Clock())
-    # One connection that both sides share: in memory there is no second one.
-    store._reader.configure(bind=store._engines[1])
+    # One connection that all share: in memory there is no second one.
+    for session in (store._reader, store._passing):
+        session.configure(bind=store._engines[1])
     for owner, count in before:
         add(store, count, owner)
     for _ in range(claims):
