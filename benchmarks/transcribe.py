@@ -34,7 +34,7 @@ from services.audio.checkpoints import DIGITS
 from services.audio.engines.nemo import load
 from services.audio.engines.whisper import offline_weights
 from services.config import Settings
-from services.jobs.models import Options, State
+from services.jobs.models import JobFilter, Options, State
 from services.runtime import Runtime
 
 Texts = dict[Path, str]
@@ -107,18 +107,22 @@ class Ours:
         """Seconds after the last result until all were found by a search."""
 
     def prepare(self, files: list[Path]) -> None:
-        """Store the files as an upload does: copied, hashed, looked at."""
+        """Store the files as an upload does: copied and hashed."""
         self._workspace = self._runtime.new_workspace()
-        self._stored = [self._workspace.add_path(file) for file in files]
+        self._stored = []
+        for file in files:
+            with file.open("rb") as handle:
+                size = file.stat().st_size
+                self._stored.append(self._workspace.add(file.name, handle, size))
 
     def __call__(self, files: list[Path]) -> tuple[float, Texts]:
         """Return the seconds until the last result was on disk, and the texts."""
         begun = time.time()
         batch = self._runtime.submit(self._stored, "ana", self._options, self._workspace)
-        jobs = self._runtime.jobs(batch.id)
-        while not all(job.state.over for job in jobs):
+        wanted = JobFilter(batch.id)
+        while not all(state.over for state in self._runtime.count(wanted)):
             time.sleep(0.25)  # its own wait asks more often, which costs
-            jobs = self._runtime.jobs(batch.id)
+        jobs = self._runtime.jobs(batch.id)
         assert all(job.state is State.DONE for job in jobs), [job.error for job in jobs]
         ended = max(job.finished_at or 0.0 for job in jobs)
         while self._runtime.indexing(batch.id):
