@@ -21,18 +21,18 @@ def choose(runtime: Runtime, batch_id: str) -> None:
     longest = shortest_limit(runtime.settings)
     free = longest is None or runtime.person.may(Scope.ADMIN)
     days = [one for one in DAYS if free or (longest is not None and one <= longest)]
-    choices = [None, *days, *([FOR_EVER] if free else [])]
-    if batch.keep_days not in choices:
-        choices.append(batch.keep_days)
+    kept = [None, *days, *([FOR_EVER] if free else [])]
+    if batch.keep_days not in kept:
+        kept.append(batch.keep_days)
+    choices = {_text(one): one for one in kept}
     key = f"keep-{batch_id}"
     st.selectbox(
         "Kept after the end",
-        choices,
-        index=choices.index(batch.keep_days),
-        format_func=_text,
+        list(choices),
+        index=kept.index(batch.keep_days),
         key=key,
         on_change=_keep,
-        args=(runtime, batch_id, key),
+        args=(runtime, batch_id, key, choices),
     )
 
 
@@ -44,5 +44,5 @@ def _text(days: float | None) -> str:
     return NAMES.get(days, f"{days:g} days").capitalize()
 
 
-def _keep(runtime: Runtime, batch_id: str, key: str) -> None:
-    runtime.keep_batch(batch_id, st.session_state[key])
+def _keep(runtime: Runtime, batch_id: str, key: str, choices: dict[str, float | None]) -> None:
+    runtime.keep_batch(batch_id, choices[st.session_state[key]])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages import context
 from services.audio.catalog import Model
+from services.audio.checkpoints import looks_like_path
 from services.jobs.diarization import Diarization
 from services.jobs.models import Job, State
 from services.runtime import Runtime
@@ -15,8 +18,8 @@ UNDER_WAY = (State.QUEUED, State.RUNNING)
 
 def model_text(model: Model) -> str:
     """Return what a person should know of the model before it is used."""
-    where = "it is here" if model.here else "it is downloaded first, where the hub can be reached"
-    return f"It is done by NeMo's Sortformer, for up to four people ({model.name}; {where})."
+    where = "is here" if model.here else "is downloaded first, where the hub can be reached"
+    return f"NeMo's Sortformer tells up to four people apart; {_name(model.name)} {where}."
 
 
 def show(runtime: Runtime, job: Job, mine: bool) -> None:
@@ -28,12 +31,14 @@ def show(runtime: Runtime, job: Job, mine: bool) -> None:
     if not mine and found is None:
         return
     with st.expander("Speakers", icon=":material/group:"):
-        st.caption(_said(found))
+        said = _said(found)
+        if mine and (found is None or not found.speakers):
+            said += f" {model_text(runtime.diarization_model())}"
+        st.caption(said)
         if found is not None and found.state is State.FAILED:
             st.error(found.error or "The search failed.", icon=":material/error:")
         if not mine:
             return
-        st.caption(model_text(runtime.diarization_model()))
         with st.container(horizontal=True):
             st.button(
                 "Find the speakers" if found is None else "Find them again",
@@ -59,8 +64,14 @@ def _said(found: Diarization | None) -> str:
         return "Nobody was heard speaking."
     if found.speakers:
         people = context.plural(found.speakers, "speaker")
-        return f"{people}, found by {found.model}. Click a name in the text to change it."
+        how = f"found by {_name(found.model or '')}"
+        return f"{people}, {how}. Click a name in the text to change it."
     return "The search ended before anybody was found."
+
+
+def _name(model: str) -> str:
+    """Return a model's name on the hub, or that of its file."""
+    return Path(model).name if looks_like_path(model) else model
 
 
 def _wait(runtime: Runtime, job_id: str, mine: bool) -> None:
