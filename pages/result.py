@@ -92,6 +92,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(" · ".join(fact for fact in facts if fact))
     if isinstance(result, Transcript):
         exporting.one(job.id, exports.formats(result))
+        voices.menu(runtime, job, mine)
     if mine:
         sharing.button(runtime, job.batch_id, job.id)
 if not job.state.over:
@@ -109,7 +110,7 @@ for note in result.notes:
     st.warning(note, icon=":material/warning:")
 about.show(runtime, job)
 if isinstance(result, Transcript):
-    voices.show(runtime, job, mine)
+    voices.progress(runtime, job, mine)
     transcript.show(job, result, runtime.stamp(job.id), runtime.may_correct(job))
 else:
     document_view.show(runtime, job, result)

@@ -18,25 +18,34 @@ UNDER_WAY = (State.QUEUED, State.RUNNING)
 
 def model_text(model: Model) -> str:
     """Return what a person should know of the model before it is used."""
-    where = "is here" if model.here else "is downloaded first, where the hub can be reached"
+    where = "is here"
+    if not model.here and looks_like_path(model.name):
+        where = "is not where the setting diarization_model says"
+    elif not model.here:
+        where = "is downloaded first, where the hub can be reached"
     return f"NeMo's Sortformer tells up to four people apart; {_name(model.name)} {where}."
 
 
-def show(runtime: Runtime, job: Job, mine: bool) -> None:
-    """Show how far the search is, what it found, and what can be asked for."""
+def progress(runtime: Runtime, job: Job, mine: bool) -> None:
+    """Show how far a search is that is under way, or why it failed."""
     found = runtime.diarization(job.id)
     if found is not None and found.state in UNDER_WAY:
         context.refreshing("1.5s")(_wait)(runtime, job.id, mine)
+    elif mine and found is not None and found.state is State.FAILED:
+        st.warning(f"The speakers were not found. {found.error}", icon=":material/group_off:")
+
+
+def menu(runtime: Runtime, job: Job, mine: bool) -> None:
+    """Show what the last search found, and what can be asked for."""
+    found = runtime.diarization(job.id)
+    under_way = found is not None and found.state in UNDER_WAY
+    if under_way or (not mine and found is None):
         return
-    if not mine and found is None:
-        return
-    with st.expander("Speakers", icon=":material/group:"):
+    with st.popover("Speakers", icon=":material/group:"):
         said = _said(found)
         if mine and (found is None or not found.speakers):
             said += f" {model_text(runtime.diarization_model())}"
         st.caption(said)
-        if found is not None and found.state is State.FAILED:
-            st.error(found.error or "The search failed.", icon=":material/error:")
         if not mine:
             return
         with st.container(horizontal=True):
@@ -47,9 +56,9 @@ def show(runtime: Runtime, job: Job, mine: bool) -> None:
                 args=(runtime, job.id),
                 key="find-speakers",
             )
-            if found is not None and found.speakers:
+            if found is not None:
                 st.button(
-                    "Remove the speakers",
+                    "Remove the speakers" if found.speakers else "Forget this search",
                     icon=":material/group_remove:",
                     on_click=_forget,
                     args=(runtime, job.id),
