@@ -142,6 +142,9 @@ class Diarizer:
             self._diarizations.put_back(job.id)
             self._stopping.wait(ROOM_SECONDS)
         except Exception as error:
+            if self._stopping.is_set():  # a download that is ended says so in words of its own
+                self._diarizations.put_back(job.id)
+                return
             known = isinstance(error, ScriptoriumError)
             log.warning("no speakers of %s (%s): %s", job.name, job.id, error, exc_info=not known)
             kind = type(error).__name__

@@ -46,11 +46,11 @@ def count_due(store: Database, days: Mapping[Kind, float | None], now: float) ->
         return {Kind(kind): count for kind, count in session.execute(query)}
 
 
-def done_first(store: Database, limit: int | None = None) -> list[str]:
+def done_first(store: Database) -> list[str]:
     """Return the ids of jobs that are done, those first that ended first."""
     query = select(JobRow.id).where(JobRow.state == State.DONE).order_by(JobRow.finished_at)
     with store.read() as session:
-        return list(session.scalars(query if limit is None else query.limit(limit)))
+        return list(session.scalars(query))
 
 
 def fell_short_first(store: Database) -> list[str]:

@@ -218,6 +218,26 @@ def test_a_stop_puts_it_back_and_the_next_start_takes_it_up(house):
     until(lambda: house.state(job) is State.DONE)
 
 
+def test_a_stop_in_the_middle_of_a_download_puts_it_back(house, monkeypatch):
+    begun = threading.Event()
+
+    def load(report):
+        begun.set()
+        try:
+            while True:
+                time.sleep(0.01)
+                report("downloading it", 0.5)
+        except Exception as error:  # as the hub's own code does
+            raise ModelUnavailable("It could not be downloaded.") from error
+
+    monkeypatch.setattr(house, "load", load)
+    job = house.job(speakers=True)
+    diarizer = house.start()
+    assert begun.wait(30)
+    diarizer.stop()
+    assert house.state(job) is State.QUEUED
+
+
 def test_after_a_crash_it_is_taken_up_again(house):
     job = house.job(speakers=True)
     assert house.diarizations.take().id == job
