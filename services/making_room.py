@@ -93,14 +93,13 @@ class MakingRoom:
     def _used(self) -> float:
         return system.data_used(self._settings.data_dir, self._settings.temp_root)
 
-    def _files(self, *patterns: str) -> Iterator[int]:
+    def _files(self, pattern: str) -> Iterator[int]:
         """Remove these of the jobs that are done, and yield the bytes of each."""
         for job_id in keeping.done_first(self._store):
-            for pattern in patterns:
-                for path in (self._settings.results_dir / job_id).glob(pattern):
-                    size = disk.used(path) if path.is_dir() else path.stat().st_size
-                    operations.discard(path)
-                    yield size
+            for path in (self._settings.results_dir / job_id).glob(pattern):
+                size = disk.used(path) if path.is_dir() else path.stat().st_size
+                operations.discard(path)
+                yield size
 
     def _failed(self) -> Iterator[int]:
         """Give up the originals of what failed, batch by batch, and yield their bytes."""

@@ -157,7 +157,7 @@ class JobFilter:
     """Which jobs are meant; what is not given does not matter.
 
     `text` is looked for in names, whatever the case; `since` and `until` are when jobs were
-    submitted, `ended_before` when they ended, in seconds since the epoch.
+    submitted, in seconds since the epoch.
     """
 
     batch_id: str | None = None
@@ -168,7 +168,6 @@ class JobFilter:
     text: str = ""
     since: float | None = None
     until: float | None = None
-    ended_before: float | None = None
     ids: tuple[str, ...] | None = None
     reach: Reach | None = None
     """Whose jobs at all; None for everybody's."""

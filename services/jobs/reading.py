@@ -271,8 +271,6 @@ def _meant(wanted: JobFilter) -> list[Any]:
         conditions.append(JobRow.created_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(JobRow.created_at < wanted.until)
-    if wanted.ended_before is not None:
-        conditions.append(JobRow.finished_at < wanted.ended_before)
     if wanted.ids is not None:
         conditions.append(JobRow.id.in_(wanted.ids))
     if wanted.reach is not None:
