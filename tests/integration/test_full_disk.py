@@ -83,9 +83,14 @@ def test_a_disk_that_fills_up_while_a_result_is_written_costs_nothing(small_disk
         stored = workspace.add_path(document)
         ballast = fill(small_disk, leave=300_000)
         batch = runtime.submit([stored], workspace=workspace)
-        until(runtime.paused)
+
+        def put_back() -> bool:
+            (job,) = runtime.jobs(batch.id)
+            return job.state is State.QUEUED and "Disk full" in (job.error or "")
+
+        # The instance says why it waits an instant before the job itself is put back.
+        until(lambda: runtime.paused() and put_back())
         (job,) = runtime.jobs(batch.id)
-        assert job.state is State.QUEUED and "Disk full" in (job.error or "")
         assert not list((settings.results_dir / job.id).glob("*.json"))
         ballast.unlink()
         runtime.wait(batch.id, 60)
