@@ -8,6 +8,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -102,3 +103,18 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create(Room(tmp_path / "temp"))
+
+
+@contextmanager
+def usual_temp() -> Iterator[None]:
+    """Give the process its temporary directory back: a runtime takes it over."""
+    names = ("TMPDIR", "TEMP", "TMP")
+    before, directory = {name: os.environ.get(name) for name in names}, tempfile.tempdir
+    try:
+        yield
+    finally:
+        tempfile.tempdir = directory
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import wave
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,6 @@ PROMPTS: dict[str, str] = json.loads((DATA / "prompts.json").read_text())
 """What is said in each recording in tests/data."""
 
 PCM = {"pcm_s16le": "s16", "pcm_s24le": "s32", "pcm_f32le": "flt", "pcm_s16be": "s16"}
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait until `condition` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
 
 
 def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0, level: float = 0.5) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.media import until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

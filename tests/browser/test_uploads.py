@@ -12,7 +12,7 @@ import psutil
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import serving
-from tests.media import until
+from tests.waiting import until
 
 SLOW = 250_000  # bytes a second: the steps before it ends may take a busy machine a while
 SIZE = 20_000_000

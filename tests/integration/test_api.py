@@ -23,6 +23,7 @@ from services.library.models import Filters, Found, Group, Hit
 from services.people.models import LOCAL
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 from tests.web import client_of, run
 
 SOUND = (media.DATA / "conf-noempty.wav").read_bytes()
@@ -61,7 +62,7 @@ def submit(client, *files: tuple[str, bytes], key: str | None = None, **options)
 
 
 def ended(client, batch: str) -> dict:
-    media.until(lambda: client.get(f"/api/v1/batches/{batch}").json()["ended"], 120)
+    until(lambda: client.get(f"/api/v1/batches/{batch}").json()["ended"], 120)
     return client.get(f"/api/v1/batches/{batch}").json()
 
 

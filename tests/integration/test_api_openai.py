@@ -17,6 +17,7 @@ from services.jobs.models import JobFilter, State
 from services.people.models import Scope
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 
 SOUND = ("talk.wav", (media.DATA / "conf-noempty.wav").read_bytes())
 SAID = "No empty conferences currently exist."
@@ -45,7 +46,7 @@ def address(runtime):
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
-        media.until(lambda: server.started)
+        until(lambda: server.started)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join()
@@ -138,7 +139,7 @@ def test_a_job_that_nobody_waits_for_is_cancelled(client, runtime):
         with pytest.raises(openai.APITimeoutError):
             client.audio.transcriptions.create(file=SOUND, model="whisper-1", timeout=1.0)
         newest = lambda: runtime.find(JobFilter(), limit=1)[0]  # noqa: E731
-        media.until(lambda: newest().state is State.CANCELLED)
+        until(lambda: newest().state is State.CANCELLED)
     finally:
         runtime.resume()
 
@@ -150,7 +151,7 @@ def test_who_comes_back_with_a_key_gets_what_was_begun(client, runtime):
     try:
         with pytest.raises(openai.APITimeoutError):
             client.audio.transcriptions.create(**sent, timeout=1.0)
-        media.until(lambda: runtime.count_batches() == before + 1)
+        until(lambda: runtime.count_batches() == before + 1)
     finally:
         runtime.resume()
     assert client.audio.transcriptions.create(**sent).text == SAID

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from services.front import Front
 from services.jobs.models import Kind, State
 from services.runtime import Runtime, is_served
 from tests import media
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PROMPT = media.DATA / "conf-onlyone.wav"
@@ -60,6 +59,8 @@ def start(*arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell that runs the tests in the background has them ignore what ^C sends.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
@@ -71,13 +72,6 @@ def press_ctrl_c(process: subprocess.Popen[str]) -> None:
 def long_pdf(path: Path) -> Path:
     """A document that takes seconds to read."""
     return media.write_pdf(path, ["A page of text.\n" * 40] * 1000)
-
-
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def running(front: Front, kind: Kind) -> bool:

@@ -16,6 +16,7 @@ from services.jobs import document_files
 from services.jobs.models import State
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 
 PASSWORD = "open-sesame-4711"
 
@@ -63,7 +64,7 @@ def test_a_long_document_is_cancelled_in_the_middle(runtime, tmp_path):
     path = media.write_slow_pdf(tmp_path / "slow.pdf", slow=2, pages=3, lines=200_000)
     batch = runtime.submit([path])
     (job,) = runtime.jobs(batch.id)
-    media.until(lambda: runtime.job(job.id).progress > 0)
+    until(lambda: runtime.job(job.id).progress > 0)
     runtime.cancel(job.id)
     runtime.wait(batch.id, timeout=30)
     next_one = runtime.submit([media.write_pdf(tmp_path / "next.pdf", ["next"])])

@@ -6,8 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from services.errors import DiskFull
 from services.jobs.models import State
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 
 MEGABYTE = 1_000_000
 
@@ -43,13 +43,6 @@ def fill(disk: Path, leave: int) -> Path:
     with ballast.open("wb") as handle:
         os.posix_fallocate(handle.fileno(), 0, max(1, free - leave))
     return ballast
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture

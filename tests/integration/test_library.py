@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +22,9 @@ from services.library.models import Source
 from services.library.process import EmbeddingProcess, vectors
 from services.runtime import Runtime
 from tests import media, text_models
+from tests.waiting import until
 
 PAUSE = np.zeros(16_000, np.float32)
-
-
-def until(true: Callable[[], object], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def indexed(runtime: Runtime, count: int) -> bool:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
-import os
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from services.audio.checkpoints import DIGITS
@@ -22,32 +14,16 @@ from services.audio.transcript import Transcript
 from services.config import Settings
 from services.documents.document import Document
 from services.errors import SettingsError
-from services.jobs.lane import Claims
-from services.jobs.models import Job, Kind, Options, State
+from services.jobs.models import Job, Options, State
 from services.runtime import Runtime
-from services.watch.folder import WatchedFolder
-from services.watch.root import RootState
 from tests import media
+from tests.conftest import usual_temp
+from tests.waiting import until
 
 PATIENCE = 120
 RATE = 16_000
 PROMPT = media.DATA / "conf-noempty.wav"
 ROOT = Path(__file__).parents[2]
-
-
-@contextmanager
-def usual_temp() -> Iterator[None]:
-    """Give the process its temporary directory back: a runtime takes it over."""
-    names = ("TMPDIR", "TEMP", "TMP")
-    before, directory = {name: os.environ.get(name) for name in names}, tempfile.tempdir
-    try:
-        yield
-    finally:
-        tempfile.tempdir = directory
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 def settings(root: Path) -> Settings:
@@ -71,14 +47,6 @@ def sources(tmp_path) -> Path:
     directory = tmp_path / "sources"
     directory.mkdir()
     return directory
-
-
-def until(true: Callable[[], object], seconds: float = 30.0) -> None:
-    """Return when `true()` is; fail when it is not within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def process(runtime: Runtime, files: list, **more) -> list[Job]:
@@ -402,81 +370,3 @@ def test_a_stop_in_the_middle_puts_the_job_back_and_the_next_start_finishes_it(t
 def seconds_of(path: Path) -> float:
     samples, rate = media.read_wav(path)
     return samples.size / rate
-
-
-def held() -> tuple[int, int, int]:
-    """Return the number of open files, threads and children of this process."""
-    gc.collect()
-    mine = psutil.Process()
-    return mine.num_fds(), threading.active_count(), len(mine.children())
-
-
-def no_more_than(before: tuple[int, int, int]) -> bool:
-    return all(now <= then for now, then in zip(held(), before, strict=True))
-
-
-def test_documents_are_read_without_a_leak_of_threads_files_or_children(tmp_path, sources):
-    config = settings(tmp_path / "data")
-    pdf = media.write_pdf(sources / "a.pdf", ["text"])
-
-    def round_trip() -> None:
-        with Runtime(config) as runtime:
-            batch = runtime.submit([pdf])
-            runtime.wait(batch.id, PATIENCE)
-            assert runtime.jobs(batch.id)[0].kind is Kind.DOCUMENT
-
-    round_trip()
-    before = held()
-    for _ in range(5):
-        round_trip()
-    until(lambda: no_more_than(before))  # some threads end a moment after their process
-
-
-class LightWorker:
-    """Reads a file and has nothing to start, so that fifty servers start and stop in seconds."""
-
-    kind = Kind.AUDIO
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def run(self, job: Job, claims: Claims) -> None:
-        assert job.path.read_bytes()
-        transcript = Transcript("text", 1.0, "en", "light", "none")
-        claims.done(job, transcript, length=1.0, engine="light", model="none", took=0.1)
-
-    def idle(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-def test_a_server_opens_and_closes_fifty_times_without_growth(tmp_path, sources, monkeypatch):
-    """With every thread that it has: lanes, janitor, pulse, the watcher and its observers."""
-    monkeypatch.setattr("services.runtime.AudioWorker", LightWorker)
-    config = settings(tmp_path / "data").model_copy(
-        update={
-            "document_workers": 1,
-            "watch_still_seconds": 0.01,
-            "watch": (
-                WatchedFolder(path=sources, output=tmp_path / "out", polling=False),
-                WatchedFolder(path=tmp_path / "gone", polling=True),
-            ),
-        }
-    )
-    media.write_wav(sources / "a.wav", silence())
-
-    def round_trip(work: bool) -> None:
-        with Runtime(config) as runtime:
-            if work:
-                batch = runtime.submit([sources / "a.wav"])
-                runtime.wait(batch.id, PATIENCE)
-            until(lambda: runtime.watched_folders()[0].state is RootState.WATCHING)
-
-    for _ in range(2):
-        round_trip(work=True)
-    before = held()
-    for number in range(50):
-        round_trip(work=number % 5 == 4)
-    until(lambda: no_more_than(before))  # some threads end a moment after their process

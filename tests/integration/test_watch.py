@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,17 +16,11 @@ from services.jobs.models import State
 from services.runtime import Runtime
 from services.watch.root import RootState
 from tests import media
+from tests.waiting import until
 from tests.watching import Desk, tree
 
 ROOT = Path(__file__).parents[2]
 KILLS, SEED = 6, 20261121
-
-
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 @pytest.fixture

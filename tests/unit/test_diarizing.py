@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from services.jobs.models import Kind, NewJob, Options, State
 from services.jobs.results import Results
 from services.jobs.store import JobStore
 from services.jobs.turns import Turns
+from tests.waiting import until
 
 TRANSCRIPT = Transcript(
     "hello there",
@@ -128,13 +128,6 @@ def house(tmp_path, monkeypatch):
     made = House(tmp_path)
     yield made
     made.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_speakers_that_a_batch_asked_for_are_found_after_its_transcript(house):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from services.jobs.results import Results
 from services.jobs.store import JobStore
 from services.library.enrich import Enrichment
 from services.library.models import Chunk
+from tests.waiting import until
 
 
 class FakeLibrary:
@@ -113,13 +112,6 @@ def house(tmp_path):
         indexer.stop()
     made.entries.close()
     made.store.close()
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def test_what_was_done_before_and_what_is_done_now_is_indexed(house):

@@ -13,14 +13,7 @@ from services.jobs.pulse import Pulse
 from services.jobs.results import Results
 from services.jobs.store import JobStore
 from tests import media
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    """Return when `true()` is; fail when it is not within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
+from tests.waiting import until
 
 
 class House:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from services.jobs.turns import Turns, User
+from tests.waiting import until
 
 PATIENCE = 20.0
 
@@ -45,15 +45,6 @@ class Users:
     def end(self, *names: str) -> None:
         for name in names:
             self.ends[name].set()
-
-
-def until(true: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE * 1000)):
-        if true():
-            return
-        pause.wait(0.001)
-    raise AssertionError("it did not happen")
 
 
 @pytest.fixture

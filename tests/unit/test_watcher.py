@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -12,16 +11,10 @@ from services.watch.folder import WatchedFolder
 from services.watch.memory import Memory
 from services.watch.root import Root, RootState
 from services.watch.watcher import Watcher
+from tests.waiting import until
 from tests.watching import Desk, tree
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
-
-
-def until(true: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.fixture
