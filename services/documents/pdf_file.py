@@ -89,8 +89,13 @@ class PdfFile:
         return isinstance(self.content, bytes)
 
     def forget(self) -> None:
-        """Free the objects that were read: pypdf reads them again where it needs them."""
-        self.reader.resolved_objects.clear()
+        """Free the objects that were read: pypdf reads them again where it needs them.
+
+        Those that lie packed in one stream stay: to read one again is to read hundreds.
+        """
+        read, packed = self.reader.resolved_objects, self.reader.xref_objStm
+        for key in [key for key in read if key[1] not in packed]:
+            del read[key]
 
     def page(self, number: int) -> PageObject:
         """Return page `number`, from 1, as pypdf has it."""
