@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,22 @@ from typing import Any
 from services.audio.edits import Edit
 from services.config import Settings
 from services.documents.process import DocumentProcess
-from services.errors import AccountError, DiskFull, NotAllowed, ScriptoriumError
+from services.errors import AccountError, NotAllowed
 from services.files import operations
 from services.files.disk import Room
 from services.files.janitor import HOUR
 from services.files.workspace import StoredFile, Workspace
 from services.jobs import keeping
 from services.jobs.inspect import Inspection, Inspector
-from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, NewJob, Options, State
+from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, Options, State
 from services.jobs.once import Once
 from services.people.models import Scope
 from services.retention import data_problem, shortest_limit
 from services.shelves import Shelves
 from services.uploads.intake import Intake
+
+_MOST_AT_ONCE = 4
+"""PDFs that are looked at at once, each in a process of its own."""
 
 
 class Front(Shelves):
@@ -47,13 +51,15 @@ class Front(Shelves):
             _bytes(settings.owner_upload_limit_gb),
             self._store.is_submitted,
         )
-        # A process of its own: a look at an upload does not wait for a page that is rendered.
-        self._inspecting = DocumentProcess(settings.document_memory_mb, settings.page_timeout)
-        self._inspector = Inspector(self._inspecting)
+        # Processes of its own: a look at an upload does not wait for a page that is rendered.
+        self._inspector = Inspector(
+            DocumentProcess(settings.document_memory_mb, settings.page_timeout)
+            for _ in range(min(_MOST_AT_ONCE, os.cpu_count() or 1))
+        )
 
     def close(self) -> None:
         """End the processes and close the store."""
-        self._inspecting.close()
+        self._inspector.close()
         super().close()
 
     # --- giving work --------------------------------------------------------------------
@@ -134,7 +140,7 @@ class Front(Shelves):
         owner = (self.person.everything and owner) or self.person.name
         workspace = workspace or self.new_workspace()
         workspace.keep()  # whatever was said of its session: now a batch needs it
-        jobs = [self._new_job(workspace, file) for file in files]
+        jobs = self._inspector.new_jobs(workspace, files)
         workspace.sync()
         batch = self._store.add_batch(
             owner, workspace.path, options or self.default_options(), jobs, once
@@ -328,26 +334,6 @@ class Front(Shelves):
         return len(ids)
 
     # --- inside -------------------------------------------------------------------------
-
-    def _new_job(self, workspace: Workspace, file: Path | StoredFile) -> NewJob:
-        try:
-            stored = file if isinstance(file, StoredFile) else workspace.add_path(file)
-        except DiskFull:
-            raise  # not a fault of the file: nothing is submitted, and the person is told
-        except (OSError, ScriptoriumError) as error:
-            path = file.path if isinstance(file, StoredFile) else file
-            reason = error.strerror if isinstance(error, OSError) else error
-            return NewJob(path.name, Kind.UNKNOWN, path, "", 0, error=f"“{path.name}”: {reason}.")
-        found = self.inspect(stored)
-        return NewJob(
-            stored.name,
-            found.kind,
-            stored.path,
-            stored.sha256,
-            stored.size,
-            found.length,
-            found.problem,
-        )
 
     def _awake(self, count: int) -> int:
         self._wake()

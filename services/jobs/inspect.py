@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import queue
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.documents.process import DocumentProcess
 from services.errors import (
+    DiskFull,
     PasswordNeeded,
     ScriptoriumError,
     TransientError,
@@ -16,7 +19,8 @@ from services.errors import (
     WorkerDied,
 )
 from services.files.operations import open_to_read
-from services.jobs.models import Kind
+from services.files.workspace import StoredFile, Workspace
+from services.jobs.models import Kind, NewJob
 
 MEDIA_SUFFIXES = frozenset(
     f".{name}"
@@ -64,11 +68,48 @@ class Inspection:
 
 
 class Inspector:
-    """Inspects files; any thread may call it. PDFs are opened in a worker process."""
+    """Inspects files; any thread may call it. PDFs are opened in worker processes.
 
-    def __init__(self, process: DocumentProcess) -> None:
-        self._process = process
-        self._lock = threading.Lock()
+    Several, so that one file that takes its time holds nobody up; one starts when it is needed.
+
+    Args:
+        processes: What opens the PDFs, one file at a time each.
+    """
+
+    def __init__(self, processes: Iterable[DocumentProcess]) -> None:
+        # Last in, first out: who comes alone always gets the same one, and starts no other.
+        self._free: queue.LifoQueue[DocumentProcess] = queue.LifoQueue()
+        self._processes = tuple(processes)
+        for process in self._processes:
+            self._free.put(process)
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.close()
+
+    def new_jobs(self, workspace: Workspace, files: Iterable[Path | StoredFile]) -> list[NewJob]:
+        """Return the jobs of files; one that cannot be read or processed carries its error.
+
+        Args:
+            workspace: Takes copies of the files that are not stored yet.
+
+        Raises:
+            DiskFull: there is no room for a copy.
+        """
+        with ThreadPoolExecutor(len(self._processes), "inspect") as pool:
+            jobs: list[Future[NewJob] | NewJob] = []
+            for file in files:
+                try:
+                    stored = file if isinstance(file, StoredFile) else workspace.add_path(file)
+                except DiskFull:
+                    pool.shutdown(cancel_futures=True)
+                    raise  # not a fault of the file: nothing is submitted, and the person is told
+                except (OSError, ScriptoriumError) as error:
+                    jobs.append(_not_stored(file, error))
+                else:
+                    jobs.append(pool.submit(self._new_job, stored))
+            return [job.result() if isinstance(job, Future) else job for job in jobs]
 
     def inspect(self, path: Path, name: str) -> Inspection:
         """Return what the file at `path` is; `name` is what the person calls it."""
@@ -95,17 +136,35 @@ class Inspector:
             PasswordNeeded: it does not.
             ScriptoriumError: the document cannot be opened at all.
         """
-        with self._lock:
-            for _ in self._process.call("count", path=str(path), name=name, password=password):
-                pass
+        self._count(path, name, password)
+
+    def _new_job(self, file: StoredFile) -> NewJob:
+        found = self.inspect(file.path, file.name)
+        return NewJob(
+            file.name,
+            found.kind,
+            file.path,
+            file.sha256,
+            file.size,
+            found.length,
+            found.problem,
+        )
 
     def _pages(self, path: Path, name: str) -> float | None:
-        with self._lock:
-            try:
-                events = list(self._process.call("count", path=str(path), name=name))
-            except WorkerDied:
-                return None  # its job will find out more, with more time
-        return float(events[0]["count"])
+        try:
+            return float(self._count(path, name))
+        except WorkerDied:
+            return None  # its job will find out more, with more time
+
+    def _count(self, path: Path, name: str, password: str | None = None) -> int:
+        process = self._free.get()
+        try:
+            answers = process.call("count", path=str(path), name=name, password=password)
+            (opened,) = list(answers)
+        finally:
+            self._free.put(process)
+        count: int = opened["count"]
+        return count
 
     @staticmethod
     def _media(path: Path, name: str, kind: Kind) -> Inspection:
@@ -122,6 +181,12 @@ class Inspector:
                 ) from None
             raise
         return Inspection(Kind.AUDIO, info.duration)
+
+
+def _not_stored(file: Path | StoredFile, error: OSError | ScriptoriumError) -> NewJob:
+    path = file.path if isinstance(file, StoredFile) else file
+    reason = error.strerror if isinstance(error, OSError) else error
+    return NewJob(path.name, Kind.UNKNOWN, path, "", 0, error=f"“{path.name}”: {reason}.")
 
 
 def _kind(path: Path, name: str) -> Kind:

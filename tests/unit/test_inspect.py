@@ -1,3 +1,6 @@
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,12 +10,13 @@ from services.errors import PasswordNeeded
 from services.jobs.inspect import Inspection, Inspector
 from services.jobs.models import Kind
 from tests import media
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
 def inspector():
     process = DocumentProcess(memory_mb=1024, page_timeout=20)
-    yield Inspector(process)
+    yield Inspector([process])
     process.close()
 
 
@@ -83,11 +87,48 @@ def test_a_file_that_is_gone(inspector, tmp_path):
     assert found.problem == "“a.wav” cannot be opened: No such file or directory."
 
 
+class SlowProcess:
+    """A process that takes its time over each file until it is let go on."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def call(self, operation: str, **request: object) -> Iterator[dict[str, object]]:
+        self.asked.set()
+        assert self.go_on.wait(60)
+        yield {"event": "opened", "count": 1}
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_file_that_takes_its_time_holds_nobody_up(workspace, tmp_path):
+    """Neither the others of its batch nor another person."""
+    slow, free = SlowProcess(), SlowProcess()
+    free.go_on.set()
+    inspector = Inspector([free, slow])  # the last one is asked first
+    paths = [media.write_pdf(tmp_path / f"{name}.pdf", [name]) for name in "ab"]
+    with ThreadPoolExecutor(1) as pool:
+        jobs = pool.submit(inspector.new_jobs, workspace, [*paths, tmp_path / "none.pdf"])
+        until(lambda: slow.asked.is_set() and free.asked.is_set())
+        assert inspector.inspect(paths[1], "b.pdf") == Inspection(Kind.DOCUMENT, 1)
+        assert not jobs.done()
+        slow.go_on.set()
+        found = jobs.result(60)
+    assert [(job.name, job.kind, job.length) for job in found] == [
+        ("a.pdf", Kind.DOCUMENT, 1),
+        ("b.pdf", Kind.DOCUMENT, 1),
+        ("none.pdf", Kind.UNKNOWN, None),
+    ]
+    assert found[2].error == "“none.pdf”: No such file or directory."
+
+
 def test_a_document_that_takes_too_long_to_open_is_left_to_its_job(tmp_path, monkeypatch):
     path = media.write_pdf(tmp_path / "a.pdf", ["one"])
     process = DocumentProcess(memory_mb=1024, page_timeout=1e-6)
     monkeypatch.setattr("services.documents.process._FIRST_ANSWER", 0.0)
     try:
-        assert Inspector(process).inspect(path, "a.pdf") == Inspection(Kind.DOCUMENT)
+        assert Inspector([process]).inspect(path, "a.pdf") == Inspection(Kind.DOCUMENT)
     finally:
         process.close()

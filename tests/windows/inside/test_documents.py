@@ -69,7 +69,7 @@ def test_a_pdf_that_nobody_else_may_read_is_locked_and_not_damaged(tmp_path: Pat
 def test_the_inspector_counts_pages_in_its_own_process(
     tmp_path: Path, process: DocumentProcess
 ) -> None:
-    inspector = Inspector(process)
+    inspector = Inspector([process])
     found = inspector.inspect(write_pdf(tmp_path / NAME, ["a", "b", "c"]), NAME)
     assert (found.kind, found.length, found.problem) == (Kind.DOCUMENT, 3.0, None)
     damaged = tmp_path / "damaged.pdf"
