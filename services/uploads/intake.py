@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import threading
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
@@ -12,6 +15,7 @@ from typing import Self
 from services.errors import OverLimit
 from services.files import operations
 from services.files.disk import Room
+from services.files.janitor import HOUR
 from services.files.uploads import Receiver, Upload, Uploads
 from services.files.workspace import PREFIX, StoredFile, Workspace
 
@@ -19,6 +23,8 @@ _WORKSPACE = re.compile(PREFIX + "[0-9a-f]{32}")
 
 LONGEST_NAME = 1000
 """Characters of a file's name; no file system that we know takes more than 255."""
+MOST_AN_HOUR = 20_000
+"""Files that one person may begin to upload within an hour: even empty ones fill a disk."""
 
 
 class Intake:
@@ -47,6 +53,7 @@ class Intake:
         self._uploads = Uploads(room, max_age)
         self._submitted = submitted
         self._beginning = threading.Lock()
+        self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def seen_by(self, owner: str) -> Self:
         """Return the same for somebody else."""
@@ -65,7 +72,8 @@ class Intake:
 
         Raises:
             KeyError: there is no such workspace.
-            OverLimit: the file is larger than allowed, or they have too much here already.
+            OverLimit: the file is larger than allowed, or they have too much here already, or
+                began too many within the hour.
             DiskFull: there is no room for it.
         """
         if len(name) > LONGEST_NAME:
@@ -73,8 +81,11 @@ class Intake:
         self.require_allowed(name, size)
         with self._beginning:  # or two at once would both find the room that is there for one
             self.require_share(name, size)
+            self._require_pace()
             home = self._workspace(workspace)
-            return self._uploads.begin(home, self._owner, name, size, metadata)
+            upload = self._uploads.begin(home, self._owner, name, size, metadata)
+            self._begun[self._owner].append(time.monotonic())
+            return upload
 
     def require_allowed(self, name: str, size: int) -> None:
         """Check that one file may have `size` bytes, or what there is of it already.
@@ -103,6 +114,17 @@ class Intake:
                 f"“{name}” has {_gigabytes(size)}; your uploads hold {_gigabytes(held)} and may "
                 f"hold {_gigabytes(self._owner_limit)} (setting owner_upload_limit_gb). Wait until "
                 "batches of yours are done, or remove something first."
+            )
+
+    def _require_pace(self) -> None:
+        begun, now = self._begun[self._owner], time.monotonic()
+        while begun and now - begun[0] > HOUR:
+            begun.popleft()
+        if len(begun) >= MOST_AN_HOUR:
+            minutes = math.ceil((begun[0] + HOUR - now) / 60)
+            raise OverLimit(
+                f"You began to upload {MOST_AN_HOUR:,} files within an hour, and more are not "
+                f"taken. Go on in {minutes} min, or have the server watch the folder they are in."
             )
 
     def find(self, id: str) -> Upload:

@@ -215,6 +215,22 @@ def test_a_person_has_a_share_that_is_announced_held_and_freed(room):
     desk.begin("d.wav", 1)
 
 
+def test_a_flood_of_empty_files_ends_and_begins_again_after_an_hour(room, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("services.uploads.intake.MOST_AN_HOUR", 3)
+    monkeypatch.setattr("services.uploads.intake.time.monotonic", lambda: clock[0])
+    desk = intake(room)
+    for clock[0] in (0.0, 10.0, 70.0):
+        desk.end(desk.begin("a.wav", 0))  # that they are gone again does not count
+    with pytest.raises(OverLimit, match=r"3 files within an hour.* Go on in 59 min"):
+        desk.begin("b.wav", 0)
+    desk.seen_by("bob").begin("b.wav", 0)
+    clock[0] = 3601.0
+    desk.begin("b.wav", 0)
+    with pytest.raises(OverLimit, match="Go on in 1 min"):
+        desk.begin("c.wav", 0)
+
+
 def test_a_share_cannot_be_taken_twice_at_once(room):
     desk = intake(room, owner_limit=1000)
     begun: list[object] = []
