@@ -18,7 +18,6 @@ import numpy as np
 from services.audio import SAMPLE_RATE
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
-from services.audio.engines.heap import give_back
 from services.audio.engines.nemo_decoding import Decoding
 from services.audio.engines.nemo_loading import free_memory, restore
 from services.audio.transcript import Word
@@ -27,6 +26,7 @@ from services.errors import OutOfMemory
 from services.files.operations import write_atomic
 from services.files.scratch import scratch_dir
 from services.files.wav import write_wav
+from services.heap import give_back
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from services.audio import checkpoints
 from services.audio.engines import Report
-from services.audio.engines.heap import give_back
 from services.config import Settings
 from services.errors import ModelUnavailable
+from services.heap import give_back
 
 
 def restore(model: str, kind: str, settings: Settings, report: Report, setting: str) -> Any:
