@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 from services.jobs.models import JobFilter, Kind, NewJob, Options, State
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def callers(store: JobStore) -> dict[str, Callable[[], Any]]:
         "person: try again": lambda: store.requeue([job.id], states=State),
         "person: to the front": lambda: store.move_to_front([job.id]),
         "person: delete": lambda: store.delete({job.id: workspace}),
-        "submit": lambda: store.add_batch("ana", workspace, Options(), files),
+        "submit": lambda: store.add_batch("ana", workspace / new_id(), Options(), files),
     }
 
 

@@ -81,6 +81,10 @@ class KeyReused(ScriptoriumError):
     """The key of one submission came with another; nothing was submitted."""
 
 
+class AlreadySubmitted(ScriptoriumError):
+    """A batch has the files already; nothing was submitted."""
+
+
 class AccountError(ScriptoriumError):
     """What was asked of an account, a token or a share cannot be."""
 

@@ -135,6 +135,7 @@ class Front(Shelves):
         Raises:
             DiskFull: there is no room for the copies; nothing was submitted.
             KeyReused: the key came with something else before; nothing was submitted.
+            AlreadySubmitted: a batch has the workspace; nothing was submitted.
         """
         self.require(Scope.SUBMIT)
         owner = (self.person.everything and owner) or self.person.name

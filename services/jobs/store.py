@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from services.errors import AlreadySubmitted
 from services.jobs import diarization, queue
 from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
@@ -78,6 +79,7 @@ class JobStore(Requests):
 
         Raises:
             KeyReused: the key came with something else before.
+            AlreadySubmitted: a batch has the workspace, by a request that was faster.
         """
         given = (owner, workspace, options, jobs, once)
         try:
@@ -114,6 +116,8 @@ class JobStore(Requests):
                 if found := earlier(session, owner, once, now):
                     return to_batch(found)
                 remember(session, owner, once, row.id, now)
+            if session.scalar(select(exists().where(BatchRow.workspace == row.workspace))):
+                raise AlreadySubmitted("These files are in a batch already. Look at your batches.")
             session.add(row)
             session.flush()
             rows = [self._new_row(row, position, job) for position, job in enumerate(jobs)]

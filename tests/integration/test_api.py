@@ -10,6 +10,8 @@ import signal
 import threading
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -19,6 +21,7 @@ from services.api.stopping import notice_signals, stopping
 from services.api.v1 import events
 from services.api.v1.app import API, OPENAI, described
 from services.config import Settings
+from services.jobs.models import NewJob
 from services.library.models import Filters, Found, Group, Hit
 from services.people.models import LOCAL
 from services.runtime import Runtime
@@ -329,6 +332,23 @@ def test_what_is_larger_than_allowed_is_refused(client, runtime, monkeypatch, li
     submitted = submit(client, ("a.wav", SOUND[:30_000]))
     assert submitted.status_code == 201
     runtime.delete_batch(submitted.json()["id"])
+
+
+def test_one_of_two_requests_at_once_gets_the_uploads(client, runtime, monkeypatch, still):
+    both, look = threading.Barrier(2), runtime._inspector.new_jobs
+
+    def together(*given: Any) -> list[NewJob]:
+        both.wait(60)  # neither sees what the other is about to store
+        return look(*given)
+
+    monkeypatch.setattr(runtime._inspector, "new_jobs", together)
+    form = [("uploads", (None, uploaded(client, "a.wav", SOUND)))]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(client.post, "/api/v1/batches", files=form) for _ in range(2)]
+        answers = sorted((answer.result() for answer in asked), key=lambda one: one.status_code)
+    assert [answer.status_code for answer in answers] == [201, 409]
+    assert "in a batch already" in answers[1].json()["detail"]
+    runtime.delete_batch(answers[0].json()["id"])
 
 
 BOUNDARY = "x"

@@ -2,6 +2,7 @@ import itertools
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind, NewJob, Options, State
 from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 from services.jobs.stretches import NAME
 from services.jobs.turns import Turns, User
 from tests import media
@@ -221,7 +222,7 @@ def test_jobs_with_other_options_wait_for_a_run_of_their_own(desk):
     first = claims.take(Kind.AUDIO)
     path = first.path
     other = NewJob("other.wav", Kind.AUDIO, path, first.sha256, 1)
-    later = store.add_batch("ana", path.parent, replace(first.options, engine="nemo"), [other])
+    later = store.add_batch("ana", Path(new_id()), replace(first.options, engine="nemo"), [other])
     worker.run(first, claims)
     assert store.jobs(later.id)[0].state is State.QUEUED
 

@@ -20,7 +20,7 @@ from services.jobs.diarizing import Diarizer
 from services.jobs.entries import IndexEntries
 from services.jobs.models import Kind, NewJob, Options, State
 from services.jobs.results import Results
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 from services.jobs.turns import Turns
 from tests.waiting import until
 
@@ -79,7 +79,7 @@ class House:
 
     def job(self, *, speakers: bool = False, kind: Kind = Kind.AUDIO) -> str:
         new = NewJob("talk.wav", kind, self.sound, "0" * 64, 1, 2.0)
-        self.store.add_batch("ana", self.sound.parent, Options(speakers=speakers), [new])
+        self.store.add_batch("ana", Path(new_id()), Options(speakers=speakers), [new])
         job = self.store.claim(kind)
         assert job is not None
         publish = partial(self.results.publish, job, self.results.stage(job, TRANSCRIPT))

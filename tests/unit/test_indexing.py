@@ -16,7 +16,7 @@ from services.jobs.entries import IndexEntries, Labels
 from services.jobs.indexing import Indexer
 from services.jobs.models import Kind, NewJob, Options, State
 from services.jobs.results import Results
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 from services.library.enrich import Enrichment
 from services.library.models import Chunk
 from tests.waiting import until
@@ -90,7 +90,7 @@ class House:
 
     def add_job(self, name: str = "a.pdf", pages: int = 2) -> str:
         new = NewJob(name, Kind.DOCUMENT, self.original, "0" * 64, 4)
-        self.store.add_batch("ana", Path("/ws"), Options(), [new])
+        self.store.add_batch("ana", Path(new_id()), Options(), [new])
         job = self.store.claim(Kind.DOCUMENT)
         assert job is not None
         staged = self.results.stage(job, Document({}, [Page(n + 1, "text") for n in range(pages)]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services import system
@@ -10,6 +12,7 @@ from services.documents.document import Document, Page
 from services.front import Front
 from services.jobs.models import JobFilter, Kind, NewJob, State
 from services.jobs.results import Results
+from services.jobs.store import new_id
 from services.making_room import AT_ONCE, MakingRoom
 from services.retention import PAUSE
 
@@ -47,7 +50,7 @@ class House:
         original.write_bytes(b"%PDF" + b"x" * MB)
         new = NewJob(original.name, Kind.DOCUMENT, original, "0" * 64, MB, 1.0)
         self.now += 10
-        self.store.add_batch("ana", original.parent, self.front.default_options(), [new])
+        self.store.add_batch("ana", Path(new_id()), self.front.default_options(), [new])
         job = self.store.claim(Kind.DOCUMENT)
         assert job is not None
         if error:

@@ -11,7 +11,7 @@ from services.errors import KeyReused
 from services.jobs import store as store_module
 from services.jobs.models import Kind, NewJob, Options
 from services.jobs.once import KEPT, Once
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 
 JOBS = [NewJob("talk.wav", Kind.AUDIO, Path("/talk.wav"), "0" * 64, 1)]
 ONCE = Once("key", "a" * 64)
@@ -30,7 +30,7 @@ def store(tmp_path, now):
 
 
 def add(store: JobStore, owner: str = "ana", once: Once | None = ONCE) -> str:
-    return store.add_batch(owner, Path("/ws"), Options(), JOBS, once).id
+    return store.add_batch(owner, Path(new_id()), Options(), JOBS, once).id
 
 
 def test_the_same_key_makes_one_batch_for_a_day(store, now):

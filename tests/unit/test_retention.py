@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from services.files import disk
 from services.jobs import keeping
 from services.jobs.keeping import DAY, FOR_EVER
 from services.jobs.models import JobFilter, Kind, NewJob, State
+from services.jobs.store import new_id
 from services.people.models import Role
 from services.people.people import People
 from services.people.shares import Audience
@@ -36,7 +38,7 @@ class House:
 
     def add(self, kind: Kind, count: int = 1, error: str | None = "broken") -> None:
         jobs = [NewJob("f", kind, self.settings.data_dir / "f", "", 0, error=error)] * count
-        self.store.add_batch("ana", self.settings.data_dir, self.runtime.default_options(), jobs)
+        self.store.add_batch("ana", Path(new_id()), self.runtime.default_options(), jobs)
 
     def left(self, kind: Kind) -> int:
         return sum(self.store.count(JobFilter(kinds=(kind,))).values())
@@ -111,7 +113,7 @@ def test_only_an_admin_keeps_longer_than_the_instance_does(runtime, tmp_path):
     for name, role in (("ana", Role.PERSON), ("root", Role.ADMIN)):
         people.accounts.add(name, "correct horse battery", role)
         new = [NewJob("f", Kind.AUDIO, tmp_path / "f", "", 0, error="broken")]
-        batch = house.store.add_batch(name, tmp_path, runtime.default_options(), new)
+        batch = house.store.add_batch(name, Path(new_id()), runtime.default_options(), new)
         person = people.identify(people.sessions.begin(name), None)
         owned[name] = (runtime.seen_by(person), batch.id)
     (ana, hers), (admin, admins) = owned.values()

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.errors import AlreadySubmitted
 from services.jobs.models import JobFilter, Kind, NewJob, Options, State
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 
 WORK = Path("/data/temp/ws-1")
 
@@ -41,8 +42,10 @@ def store(url):
     made.close()
 
 
-def add(store: JobStore, count: int = 1, owner: str = "ana", workspace: Path = WORK, **more):
+def add(store: JobStore, count: int = 1, owner: str = "ana", workspace: Path | None = None, **more):
     options = more.pop("options", Options())
+    if workspace is None:
+        workspace = WORK / new_id() if store.is_submitted(WORK) else WORK
     batch = store.add_batch(owner, workspace, options, new_jobs(count, **more))
     return batch, store.jobs(batch.id)
 
@@ -50,6 +53,14 @@ def add(store: JobStore, count: int = 1, owner: str = "ana", workspace: Path = W
 def finish(store: JobStore, job_id: str) -> bool:
     made = {"length": 1, "engine": "e", "model": "m", "note": None}
     return store.finish(store.job(job_id), **made)
+
+
+def test_of_two_submissions_of_the_same_files_the_first_is_a_batch(store):
+    """As by two requests at once, neither of which saw the other's."""
+    batch, _ = add(store, 2)
+    with pytest.raises(AlreadySubmitted, match="in a batch already"):
+        add(store, 2, workspace=batch.workspace)
+    assert store.count_batches() == 1 and len(store.jobs(batch.id)) == 2
 
 
 def test_a_batch_is_stored_as_it_was_given(store, url):
@@ -566,7 +577,7 @@ def test_a_filter_means_the_jobs_that_meet_all_of_it(store):
 
 def test_the_same_content_is_known_again_to_its_owner(store):
     content = NewJob("a.wav", Kind.AUDIO, WORK / "a.wav", "a" * 64, 10)
-    (mine,) = store.jobs(store.add_batch("ana", WORK, Options(), [content]).id)
+    (mine,) = store.jobs(store.add_batch("ana", WORK / new_id(), Options(), [content]).id)
     assert store.earlier(["a" * 64], "ana") == {}
     store.claim(Kind.AUDIO)
     finish(store, mine.id)

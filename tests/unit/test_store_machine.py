@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from services.jobs.models import Job, JobFilter, Kind, NewJob, Options, State
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 
 CRASH_LIMIT = 2
 KINDS = st.lists(st.sampled_from([Kind.AUDIO, Kind.AUDIO, Kind.DOCUMENT]), min_size=1, max_size=3)
@@ -60,7 +60,7 @@ class Store(RuleBasedStateMachine):
     def submit_for(self, owner: str, kinds: list[Kind]):
         files = [NewJob(f"{n}", kind, Path("/x"), "0", 1) for n, kind in enumerate(kinds)]
         self.submitted += len(files)
-        batch = self.store.add_batch(owner, Path("/ws"), Options(), files)
+        batch = self.store.add_batch(owner, Path(new_id()), Options(), files)
         return multiple(*(job.id for job in self.store.jobs(batch.id)))
 
     # Twice, so that it is done more often than what makes a claim impossible.

@@ -16,7 +16,7 @@ import pytest
 from services.config import Settings, load_settings
 from services.errors import SettingsError
 from services.jobs.models import Batch, Kind, NewJob, Options, State
-from services.jobs.store import JobStore
+from services.jobs.store import JobStore, new_id
 from services.webhooks.notifier import WAITS, Notifier
 from services.webhooks.post import NotDelivered, post, sign
 
@@ -75,7 +75,7 @@ class House:
 
     def batch(self, *names: str) -> Batch:
         jobs = [NewJob(name, Kind.DOCUMENT, Path(name), "0", 1) for name in names]
-        return self.store.add_batch("ana", Path("w"), Options(), jobs)
+        return self.store.add_batch("ana", Path(new_id()), Options(), jobs)
 
     def work(self, fails: bool = False) -> None:
         while job := self.store.claim(Kind.DOCUMENT):
@@ -240,7 +240,7 @@ def test_every_way_to_end_is_noticed_once(tmp_path, receiver, way):
             NewJob(name, Kind.UNKNOWN, Path(name), "", 1, error=f"{name} is no file of ours.")
             for name in ("x", "y")
         ]
-        batch = house.store.add_batch("ana", Path("w"), Options(), bad)
+        batch = house.store.add_batch("ana", Path(new_id()), Options(), bad)
         expected = [State.FAILED] * 2
     else:
         house.store.claim(Kind.DOCUMENT)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api.problems import Sending
 from services.api.v1.values import Invalid
 from services.errors import (
+    AlreadySubmitted,
     DiskFull,
     KeyReused,
     LibraryError,
@@ -32,6 +33,7 @@ Renderer = Callable[[int, str, Mapping[str, str] | None, Sequence[Mapping[str, s
 STATUSES: tuple[tuple[type[ScriptoriumError], int], ...] = (
     (SignedOut, 401),
     (NotAllowed, 403),
+    (AlreadySubmitted, 409),
     (OverLimit, 413),
     (KeyReused, 422),
     (DiskFull, 507),
