@@ -210,6 +210,10 @@ class View(Team):
         """Return how far the search for a recording's speakers is; None where nobody asked."""
         return self._diarizations.of(job_id) if self.job(job_id) else None
 
+    def diarizations(self, batch_id: str) -> dict[str, Diarization]:
+        """Return the searches for speakers in a batch that have not ended, by job."""
+        return self._diarizations.under_way(batch_id) if self.batch(batch_id) else {}
+
     def speakers(self, job_id: str) -> Speakers | None:
         """Return who speaks when in a recording; None where that was not found out."""
         return self._results.speakers(job_id) if self.job(job_id) else None

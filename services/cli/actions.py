@@ -58,6 +58,7 @@ def run(
     output: Output | None,
     engine: str | None,
     model: str | None,
+    speakers: bool | None,
     owner: str,
     wait: bool,
     as_json: bool,
@@ -77,8 +78,9 @@ def run(
             raise UsageError(str(error)) from None
     with Session(settings, work=wait) as session:
         front = session.front
-        options = front.default_options()
-        options = replace(options, engine=engine or options.engine, model=model or options.model)
+        given: dict[str, Any] = {"engine": engine, "model": model, "speakers": speakers}
+        chosen = {name: value for name, value in given.items() if value not in (None, "")}
+        options = replace(front.default_options(), **chosen)
         workspace = front.new_workspace()
         try:
             files = terminal.counting(inputs.files, "Taking the files in")

@@ -61,14 +61,16 @@ class Follower:
     def _look(self, bars: Bars) -> bool:
         front = self._session.front
         self._jobs = front.jobs(self._batch_id)
+        searches = front.diarizations(self._batch_id)  # speakers belong into what is written
         stems = exports.unique_stems(job.name for job in self._jobs)
         for job, stem in zip(self._jobs, stems, strict=True):
-            if job.state.over and self._told.get(job.id) is not job.state:
+            over = job.state.over and job.id not in searches
+            if over and self._told.get(job.id) is not job.state:
                 self._told[job.id] = job.state
                 self._tell(job, self._write(job, stem))
         counts = self.counts
         ended = sum(counts[state] for state in State if state.over)
-        if ended == len(self._jobs):
+        if ended == len(self._jobs) and not searches:
             return True
         estimate = front.estimate(self._jobs)
         left = "" if estimate.left is None else f", about {duration(estimate.left)} left"
@@ -76,7 +78,12 @@ class Follower:
         running = [job for job in self._jobs if job.state is State.RUNNING][:MOST_BARS]
         for job in running:
             bars.show(job.id, f"  {job.name}", job.progress, job.stage)
-        bars.keep(["all", *(job.id for job in running)])
+        listened = [job for job in self._jobs if job.id in searches][: MOST_BARS - len(running)]
+        for job in listened:
+            search = searches[job.id]
+            stage = search.stage or "waiting for its speakers"
+            bars.show(job.id, f"  {job.name}", search.progress, stage)
+        bars.keep(["all", *(job.id for job in running + listened)])
         return False
 
     def _waits_for(self) -> str:
@@ -111,6 +118,9 @@ class Follower:
             took = "" if job.took is None else f" in {duration(job.took)}"
             to = f": {', '.join(map(str, paths))}" if paths else ""
             self._terminal.say(f"done       {job.name}{took}{to}")
+            search = self._session.front.diarization(job.id)
+            if search and search.error:
+                self._terminal.say(f"           without speakers: {search.error}", "yellow")
             if problem := self.unwritten.get(job.id):
                 self._terminal.say(f"           not written: {problem}", "red")
             elif self._output and not paths:

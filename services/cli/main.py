@@ -88,6 +88,10 @@ def run(
     force: Force = False,
     engine: Annotated[Engine | None, typer.Option(help="Speech engine.")] = None,
     model: Annotated[str | None, typer.Option(help="Speech model: a name or a path.")] = None,
+    speakers: Annotated[
+        bool | None,
+        typer.Option("--speakers/--no-speakers", help="Whether to tell speakers apart."),
+    ] = None,
     owner: Annotated[str, typer.Option(help="Whose batch it is.")] = "local",
     wait: Wait = True,
     json: Json = False,
@@ -105,6 +109,7 @@ def run(
             output=actions.output(out, format, force, wait),
             engine=engine.value if engine else None,
             model=model,
+            speakers=speakers,
             owner=owner,
             wait=wait,
             as_json=json,

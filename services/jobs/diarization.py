@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import Job, Kind, State
@@ -41,6 +41,11 @@ def ask(session: Session, job_id: str, now: float) -> None:
         session.add(DiarizationRow(job_id=job_id, state=State.QUEUED, asked_at=now))
 
 
+def searches() -> Select[Any]:
+    """Return the query for the jobs in whose recordings a search has not ended."""
+    return select(DiarizationRow.job_id).where(DiarizationRow.state.in_(_UNDER_WAY))
+
+
 class Diarizations(Database):
     """The table of them. Each method is one transaction; any thread may call it.
 
@@ -58,6 +63,16 @@ class Diarizations(Database):
         with self.read() as session:
             row = session.get(DiarizationRow, job_id)
             return None if row is None else _diarization(row)
+
+    def under_way(self, batch_id: str) -> dict[str, Diarization]:
+        """Return the searches in recordings of a batch that have not ended, by job."""
+        wanted = (
+            select(DiarizationRow)
+            .join(JobRow, JobRow.id == DiarizationRow.job_id)
+            .where(JobRow.batch_id == batch_id, DiarizationRow.state.in_(_UNDER_WAY))
+        )
+        with self.read() as session:
+            return {row.job_id: _diarization(row) for row in session.scalars(wanted)}
 
     def ask(self, job_id: str) -> bool:
         """Queue a search, or another one; False where the recording has no transcript."""
@@ -79,7 +94,7 @@ class Diarizations(Database):
         return self._change(
             [
                 DiarizationRow.job_id == job_id,
-                DiarizationRow.state.in_((State.QUEUED, State.RUNNING)),
+                DiarizationRow.state.in_(_UNDER_WAY),
             ],
             state=State.CANCELLED,
         )

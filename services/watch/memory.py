@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
+from services.jobs.diarization import searches
 from services.jobs.models import State
 from services.jobs.schema import BatchRow, JobRow, WatchedRow
 from services.store.database import Database
@@ -144,7 +145,7 @@ class Memory(Database):
     # --- what follows from a job's end ------------------------------------------------
 
     def reopen(self, root: str, thorough: bool = False) -> None:
-        """Take up the files whose job was run again.
+        """Take up the files whose job was run again, or whose speakers are looked for again.
 
         Args:
             thorough: Find those whose job has ended again meanwhile, among all that are settled;
@@ -161,7 +162,8 @@ class Memory(Database):
             else:
                 # From the few jobs that wait or run to their files, and not the other way round:
                 # so nothing else is asked of the database, which would take the longer way.
-                active = select(JobRow.id).where(JobRow.state.in_((State.QUEUED, State.RUNNING)))
+                waits = JobRow.state.in_((State.QUEUED, State.RUNNING))
+                active = select(JobRow.id).where(waits).union(searches())
                 rows = session.execute(
                     select(WatchedRow.id, WatchedRow.root, WatchedRow.settled_at).where(
                         WatchedRow.job_id.in_(active)
@@ -178,7 +180,10 @@ class Memory(Database):
                     )
 
     def due(self, root: str, now: float, limit: int = 500) -> list[Due]:
-        """Return files whose job has ended, or is gone, and for which something is still to do."""
+        """Return files whose job has ended, or is gone, and for which something is still to do.
+
+        A recording whose speakers are looked for has not ended: they belong into its results.
+        """
         query = (
             select(
                 *(
@@ -195,6 +200,7 @@ class Memory(Database):
                 WatchedRow.job_id.is_not(None),
                 WatchedRow.again_at <= now,
                 JobRow.state.is_(None) | JobRow.state.in_([s for s in State if s.over]),
+                WatchedRow.job_id.not_in(searches()),
             )
             .order_by(WatchedRow.id)
             .limit(limit)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
 import pytest
 
 from services.audio.engines import sortformer
+from services.cli.main import main
 from services.config import Settings
 from services.errors import ModelUnavailable
 from services.jobs.models import Options, State
 from services.runtime import Runtime
 from tests import media
+from tests.conftest import usual_temp
 from tests.sortformer import write_sortformer
 from tests.web import client_of
 
@@ -119,3 +122,27 @@ def test_a_recording_gets_its_speakers_in_a_stage_of_its_own(checkpoint, tmp_pat
         assert again.status_code == 200 and again.json()["state"] in ("queued", "running")
         runtime.stop_finding_speakers(job.id)
         assert runtime.diarization(job.id).state is not State.RUNNING
+
+
+def test_what_the_command_writes_names_the_speakers(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRIPTORIUM_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SCRIPTORIUM_ENGINE", "whisper")
+    monkeypatch.setenv("SCRIPTORIUM_DEVICE", "cpu")
+    monkeypatch.setenv("SCRIPTORIUM_DIARIZATION_MODEL", str(checkpoint))
+    out, talk = tmp_path / "out", media.DATA / "conf-noempty.wav"
+    with usual_temp():
+        assert main(["run", str(talk), "--speakers", "--out", str(out), "--format", "json"]) == 0
+    written = json.loads((out / "conf-noempty.json").read_text(encoding="utf-8"))
+    assert [one["speaker"] for one in written["segments"]] == ["Speaker 1"]
+
+
+def test_a_search_that_fails_costs_the_command_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SCRIPTORIUM_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SCRIPTORIUM_ENGINE", "whisper")
+    monkeypatch.setenv("SCRIPTORIUM_DEVICE", "cpu")
+    monkeypatch.setenv("SCRIPTORIUM_DIARIZATION_MODEL", str(tmp_path / "none.nemo"))
+    out, talk = tmp_path / "out", media.DATA / "conf-noempty.wav"
+    with usual_temp():
+        assert main(["run", str(talk), "--speakers", "--out", str(out)]) == 0
+    assert "empty conferences" in (out / "conf-noempty.txt").read_text(encoding="utf-8")
+    assert "without speakers:" in capsys.readouterr().err

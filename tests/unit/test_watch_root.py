@@ -1,12 +1,15 @@
 import os
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.audio.speakers import Speakers, Turn
 from services.errors import DiskFull
 from services.files import operations
-from services.jobs.models import State
+from services.jobs.diarization import Diarizations
+from services.jobs.models import Options, State
 from services.watch import conclusion
 from services.watch.root import RootState
 from services.watch.watcher import Watcher
@@ -611,6 +614,56 @@ def test_results_are_written_again_after_a_rerun(desk, inbox, tmp_path):
     desk.finish(text="better")
     root.conclude()
     assert tree(tmp_path / "out") == {"a.txt": b"better: a\n"}
+
+
+def test_results_wait_for_the_speakers_and_are_written_again_with_others(
+    desk, inbox, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(desk, "default_options", lambda: Options(speakers=True))
+    searches, output = Diarizations(desk.url), tmp_path / "out"
+
+    def found(*turns: Turn) -> None:
+        job = searches.take()
+        speakers = Speakers("fake", turns)
+        keep = partial(desk.results.keep_speakers, job.id, speakers)
+        assert searches.finish(job.id, "fake", len(turns), keep)
+
+    talk = write(inbox / "talk.wav", "talk")
+    root = desk.root(inbox, after="move", output=output)
+    taken(root)
+    desk.finish()
+    root.conclude()
+    assert talk.exists() and not tree(output) and root.status(False, None).in_work == 1
+    found(Turn(0.0, 2.0, 0))
+    root.conclude()
+    assert not talk.exists() and "Speaker 1" in tree(output)["talk.txt"].decode()
+    (job,) = desk.jobs()
+    searches.ask(job.id)
+    root.conclude()
+    assert root.status(False, None).in_work == 1
+    found(Turn(0.0, 2.0, 2))
+    root.conclude()
+    assert root.status(False, None).in_work == 0
+    assert list(tree(output)) == ["talk.txt"] and "Speaker 3" in tree(output)["talk.txt"].decode()
+    searches.close()
+
+
+@pytest.mark.parametrize("how", ["fails", "is stopped"])
+def test_without_speakers_results_are_written_all_the_same(desk, inbox, tmp_path, monkeypatch, how):
+    monkeypatch.setattr(desk, "default_options", lambda: Options(speakers=True))
+    searches, output = Diarizations(desk.url), tmp_path / "out"
+    write(inbox / "talk.wav", "talk")
+    root = desk.root(inbox, output=output)
+    taken(root)
+    desk.finish()
+    job = searches.take()
+    if how == "fails":
+        searches.fail(job.id, "there is no model")
+    else:
+        searches.cancel(job.id)
+    root.conclude()
+    assert tree(output)["talk.txt"] == b"one two: talk\n"
+    searches.close()
 
 
 def test_a_done_job_that_is_run_again(desk, inbox, tmp_path):
