@@ -23,27 +23,27 @@ OCR = {
 
 def choose(options: Options, default: Options, key: str) -> Options:
     """Return `options` with the person's choice of how documents are read."""
-    with st.container(horizontal=True):
-        reader = st.selectbox(
-            "Text of PDFs",
-            list(READERS),
-            index=list(READERS).index(default.reader),
-            format_func=lambda name: READERS[name],
-            key=f"{key}-reader",
-        )
-        ocr = st.selectbox(
-            "OCR of scanned pages",
-            list(OCR),
-            index=list(OCR).index(default.ocr),
-            format_func=lambda name: OCR[name],
-            key=f"{key}-ocr",
-        )
-        languages = st.text_input(
-            "Languages of scans",
-            default.ocr_languages,
-            help="As Tesseract names them: eng, deu, fra; several joined by +.",
-            validate=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$",
-            key=f"{key}-languages",
-        )
+    texts, scans = st.columns(2)  # one below the other where there is little room
+    reader = texts.selectbox(
+        "Text of PDFs",
+        list(READERS),
+        index=list(READERS).index(default.reader),
+        format_func=lambda name: READERS[name],
+        key=f"{key}-reader",
+    )
+    ocr = scans.selectbox(
+        "OCR of scanned pages",
+        list(OCR),
+        index=list(OCR).index(default.ocr),
+        format_func=lambda name: OCR[name],
+        key=f"{key}-ocr",
+    )
+    languages = st.text_input(
+        "Languages of scans",
+        default.ocr_languages,
+        help="As Tesseract names them: eng, deu, fra; several joined by +.",
+        validate=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$",
+        key=f"{key}-languages",
+    )
     chosen = languages or default.ocr_languages
     return replace(options, reader=reader, ocr=ocr, ocr_languages=chosen)
