@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import components, context, options, receiving
-from services.errors import ScriptoriumError
+from services.errors import AlreadySubmitted, ScriptoriumError
 from services.people.models import Scope
 
 runtime = context.runtime()
@@ -115,6 +115,8 @@ if uploads:
         try:
             batch = runtime.submit(wanted, options=chosen, workspace=state.workspace)
         except ScriptoriumError as error:
+            if isinstance(error, AlreadySubmitted):
+                receiving.begin_round(state.round + 1)  # these files are that batch's
             st.error(str(error), icon=":material/error:")
             st.stop()
         # A new round: new widgets, so that Streamlit frees what the old ones hold in memory,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ class Front(Shelves):
         # Processes of its own: a look at an upload does not wait for a page that is rendered.
         self._inspector = Inspector(
             DocumentProcess(settings.document_memory_mb, settings.page_timeout)
-            for _ in range(min(_MOST_AT_ONCE, os.cpu_count() or 1))
+            for _ in range(_MOST_AT_ONCE)
         )
 
     def close(self) -> None:
@@ -224,11 +223,14 @@ class Front(Shelves):
 
     def cancel(self, job_id: str) -> int:
         """Cancel a queued or running job; return 1, or 0 if it had ended."""
-        return self._store.cancel(self._changeable_ids([job_id]))
+        return self._cancel(self._changeable_ids([job_id]))
 
     def cancel_batch(self, batch_id: str) -> int:
-        """Cancel what has not ended in a batch; return how many jobs."""
-        return self._store.cancel(self._store.ids(self._changeable(JobFilter(batch_id))))
+        """Cancel what has not ended in a batch, searches for speakers too; return how many."""
+        return self._cancel(self._store.ids(self._changeable(JobFilter(batch_id))))
+
+    def _cancel(self, ids: list[str]) -> int:
+        return self._store.cancel(ids) + self._diarizations.cancel(ids)
 
     def delete(self, job_ids: Iterable[str]) -> int:
         """Delete jobs in whatever state, with their results and originals; return how many."""
@@ -283,7 +285,7 @@ class Front(Shelves):
     def stop_finding_speakers(self, job_id: str) -> bool:
         """End the search for speakers; False where none is under way."""
         self.require(Scope.SUBMIT)
-        return self.own_job(job_id) is not None and self._diarizations.cancel(job_id)
+        return self.own_job(job_id) is not None and self._diarizations.cancel([job_id]) > 0
 
     def forget_speakers(self, job_id: str) -> bool:
         """Remove the speakers that were found; the names that people gave stay for another search.

@@ -172,7 +172,9 @@ def status(settings: Settings, terminal: Terminal, id: str | None, *, as_json: b
         front = session.front
         if id is None:
             batches = front.batches(NEWEST)
-            waiting = any(not summary.over for summary in batches)
+            waiting = any(
+                not summary.over or front.diarizations(summary.batch.id) for summary in batches
+            )
             if as_json:
                 terminal.answer({"server": served, "batches": list(map(_batch_report, batches))})
             else:
@@ -183,6 +185,7 @@ def status(settings: Settings, terminal: Terminal, id: str | None, *, as_json: b
             batch_id = _find_batch(front, id)
             jobs = front.jobs(batch_id)
             waiting = any(not job.state.over for job in jobs)
+            waiting = waiting or bool(front.diarizations(batch_id))
             if as_json:
                 reports = [job_report(job) for job in jobs]
                 terminal.answer({"server": served, "batch": batch_id, "jobs": reports})

@@ -42,7 +42,7 @@ class Follower:
         """Why a result could not be written, by the job's id."""
 
     def follow(self) -> None:
-        """Return when every job of the batch has ended."""
+        """Return when every job of the batch has ended, and every search for speakers."""
         with self._terminal.bars() as bars:
             while True:
                 begun = time.monotonic()
@@ -54,14 +54,14 @@ class Follower:
                 time.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - begun)))
 
     def look(self) -> None:
-        """Look once, and write what results there are."""
+        """Look once, and write what results there are, with the speakers that are known."""
         with self._terminal.bars() as bars:
-            self._look(bars)
+            self._look(bars, wait_for_speakers=False)
 
-    def _look(self, bars: Bars) -> bool:
+    def _look(self, bars: Bars, wait_for_speakers: bool = True) -> bool:
         front = self._session.front
         self._jobs = front.jobs(self._batch_id)
-        searches = front.diarizations(self._batch_id)  # speakers belong into what is written
+        searches = front.diarizations(self._batch_id) if wait_for_speakers else {}
         stems = exports.unique_stems(job.name for job in self._jobs)
         for job, stem in zip(self._jobs, stems, strict=True):
             over = job.state.over and job.id not in searches

@@ -23,6 +23,8 @@ READER = f"pypdf {__version__}"
 
 _METADATA = ("title", "author", "subject", "keywords", "creator", "producer")
 _MOST_OUTLINE = 5_000
+_MOST_OBJECTS = 100_000
+"""Objects that are kept for a second look: half a gigabyte, in a manual with many links."""
 _MOST_IN_MEMORY = 200_000_000
 """Bytes of a file that is read from memory; a larger one stays on the disk, and is slower."""
 
@@ -91,11 +93,14 @@ class PdfFile:
     def forget(self) -> None:
         """Free the objects that were read: pypdf reads them again where it needs them.
 
-        Those that lie packed in one stream stay: to read one again is to read hundreds.
+        Those that lie packed in one stream stay if they are not too many: to read one again is
+        to read hundreds.
         """
         read, packed = self.reader.resolved_objects, self.reader.xref_objStm
         for key in [key for key in read if key[1] not in packed]:
             del read[key]
+        if len(read) > _MOST_OBJECTS:
+            read.clear()
 
     def page(self, number: int) -> PageObject:
         """Return page `number`, from 1, as pypdf has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,16 @@ from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import Job, Kind, State
-from services.jobs.schema import DiarizationRow, IndexRow, JobRow, to_job
+from services.jobs.schema import (
+    UNSETTLED,
+    DiarizationRow,
+    IndexRow,
+    JobRow,
+    WatchedRow,
+    to_job,
+)
 from services.store.connection import changed_rows
-from services.store.database import Database
+from services.store.database import Database, portions
 
 _UNDER_WAY = (State.QUEUED, State.RUNNING)
 
@@ -89,21 +96,21 @@ class Diarizations(Database):
             session.add(row)
             return True
 
-    def cancel(self, job_id: str) -> bool:
-        """End a search that has not ended; what was found before stays."""
-        return self._change(
-            [
-                DiarizationRow.job_id == job_id,
-                DiarizationRow.state.in_(_UNDER_WAY),
-            ],
-            state=State.CANCELLED,
+    def cancel(self, job_ids: Sequence[str]) -> int:
+        """End the searches in these that have not ended; what was found before stays."""
+        return sum(
+            self._change(
+                [DiarizationRow.job_id.in_(some), DiarizationRow.state.in_(_UNDER_WAY)],
+                state=State.CANCELLED,
+            )
+            for some in portions(job_ids)
         )
 
     def forget(self, job_id: str, discard: Callable[[], None] = lambda: None) -> None:
         """End what goes on, and have the speakers that were found removed by `discard`."""
         with self.write() as session:
             session.execute(delete(DiarizationRow).where(DiarizationRow.job_id == job_id))
-            _index_again(session, job_id)
+            _read_again(session, job_id)
             discard()
 
     # --- searching ----------------------------------------------------------------------
@@ -133,7 +140,8 @@ class Diarizations(Database):
 
     def set_progress(self, job_id: str, share: float, stage: str) -> bool:
         """Say how far a search is; False when it has to end."""
-        return self._change(_running(job_id), progress=min(max(share, 0.0), 1.0), stage=stage)
+        share = min(max(share, 0.0), 1.0)
+        return self._change(_running(job_id), progress=share, stage=stage) == 1
 
     def finish(self, job_id: str, model: str, speakers: int, publish: Callable[[], None]) -> bool:
         """Mark a search done, and have the library take its speakers; False when it is unwanted.
@@ -145,7 +153,7 @@ class Diarizations(Database):
         with self.write() as session:
             done = session.execute(update(DiarizationRow).where(*_running(job_id)).values(**values))
             if changed_rows(done):
-                _index_again(session, job_id)
+                _read_again(session, job_id)
                 publish()
             return changed_rows(done) == 1
 
@@ -157,19 +165,20 @@ class Diarizations(Database):
         """Queue a search again because the server stops."""
         self._change(_running(job_id), state=State.QUEUED)
 
-    def _change(self, conditions: Iterable[Any], **values: Any) -> bool:
+    def _change(self, conditions: Iterable[Any], **values: Any) -> int:
         with self.write() as session:
             done = session.execute(update(DiarizationRow).where(*conditions).values(**values))
-            return changed_rows(done) > 0
+            return changed_rows(done)
 
 
 def _running(job_id: str) -> list[Any]:
     return [DiarizationRow.job_id == job_id, DiarizationRow.state == State.RUNNING]
 
 
-def _index_again(session: Session, job_id: str) -> None:
-    """Have the library believe that it knows an earlier result, also while it reads this one."""
+def _read_again(session: Session, job_id: str) -> None:
+    """Have the library and watched folders believe that they know an earlier result."""
     session.execute(update(IndexRow).where(IndexRow.job_id == job_id).values(result_at=None))
+    session.execute(update(WatchedRow).where(WatchedRow.job_id == job_id).values(**UNSETTLED))
 
 
 def _diarization(row: DiarizationRow) -> Diarization:

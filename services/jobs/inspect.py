@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import queue
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from services.documents.process import DocumentProcess
@@ -97,19 +99,26 @@ class Inspector:
         Raises:
             DiskFull: there is no room for a copy.
         """
-        with ThreadPoolExecutor(len(self._processes), "inspect") as pool:
-            jobs: list[Future[NewJob] | NewJob] = []
-            for file in files:
-                try:
-                    stored = file if isinstance(file, StoredFile) else workspace.add_path(file)
-                except DiskFull:
-                    pool.shutdown(cancel_futures=True)
-                    raise  # not a fault of the file: nothing is submitted, and the person is told
-                except (OSError, ScriptoriumError) as error:
-                    jobs.append(_not_stored(file, error))
-                else:
-                    jobs.append(pool.submit(self._new_job, stored))
-            return [job.result() if isinstance(job, Future) else job for job in jobs]
+        at_once = min(len(self._processes), os.cpu_count() or 1)
+        with ThreadPoolExecutor(at_once, "inspect") as pool:
+            try:
+                jobs = [self._begin(pool, workspace, file) for file in files]
+                return [job() for job in jobs]
+            except BaseException:  # nothing will be submitted: look at no more of them
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, workspace: Workspace, file: Path | StoredFile
+    ) -> Callable[[], NewJob]:
+        """Store a file, and return what waits for its job."""
+        try:
+            stored = file if isinstance(file, StoredFile) else workspace.add_path(file)
+        except DiskFull:
+            raise  # not a fault of the file: nothing is submitted, and the person is told
+        except (OSError, ScriptoriumError) as error:
+            return partial(_not_stored, file, error)
+        return pool.submit(self._new_job, stored).result
 
     def inspect(self, path: Path, name: str) -> Inspection:
         """Return what the file at `path` is; `name` is what the person calls it."""

@@ -20,13 +20,12 @@ from services.jobs.schema import (
     PauseRow,
     RemovalRow,
 )
+from services.store.database import portions
 
 QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0, "run": None}
 """What a job has that waits."""
 
 _NOT_OVER = [state for state in State if not state.over]
-_AT_ONCE = 500
-"""Ids in one statement; databases limit how many values one may hold."""
 
 
 class Requests(Endings):
@@ -140,7 +139,7 @@ class Requests(Endings):
         """
         count = 0
         with self._writer.begin() as session:
-            for ids in _portions(directories):
+            for ids in portions(directories):
                 found = session.execute(
                     select(JobRow.id, JobRow.batch_id).where(JobRow.id.in_(ids))
                 ).all()
@@ -178,7 +177,7 @@ class Requests(Endings):
         """Change those of the jobs that meet the conditions, with a line in their history."""
         count = 0
         with self._writer.begin() as session:
-            for ids in _portions(job_ids):
+            for ids in portions(job_ids):
                 done = session.execute(
                     update(JobRow)
                     .where(JobRow.id.in_(ids), *conditions)
@@ -206,8 +205,3 @@ class Requests(Endings):
         now = self._clock()
         for path in paths:
             session.merge(RemovalRow(path=str(path), asked_at=now))
-
-
-def _portions(ids: Iterable[str]) -> Iterable[list[str]]:
-    every = list(ids)
-    return (every[n : n + _AT_ONCE] for n in range(0, len(every), _AT_ONCE))

@@ -32,7 +32,7 @@ class BatchRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     owner: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[float] = mapped_column(Float, index=True)
-    workspace: Mapped[str] = mapped_column(Text)
+    workspace: Mapped[str] = mapped_column(Text, index=True)
     options: Mapped[dict[str, object]] = mapped_column(JSON)
     discarded: Mapped[bool] = mapped_column(Boolean, default=False)
     turn: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
@@ -157,6 +157,10 @@ class RemovalRow(Base):
 
     path: Mapped[str] = mapped_column(String(2000), primary_key=True)
     asked_at: Mapped[float] = mapped_column(Float)
+
+
+UNSETTLED = {"settled_at": None, "again_at": 0.0, "tries": 0, "error": None}
+"""What a watched file becomes when there is something to do for it once more."""
 
 
 class WatchedRow(Base):

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.store.connection import connect
+
+_MOST_VALUES = 500
+"""Values that one statement names."""
+
+T = TypeVar("T")
+
+
+def portions(values: Iterable[T]) -> Iterator[list[T]]:
+    """Yield lists of values that fit into one statement."""
+    every = list(values)
+    return (every[n : n + _MOST_VALUES] for n in range(0, len(every), _MOST_VALUES))
 
 
 class Database:

@@ -52,7 +52,7 @@ class Intake:
         self._room = room
         self._uploads = Uploads(room, max_age)
         self._submitted = submitted
-        self._beginning = threading.Lock()
+        self._beginning, self._collecting = threading.Lock(), threading.Lock()
         self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def seen_by(self, owner: str) -> Self:
@@ -81,11 +81,9 @@ class Intake:
         self.require_allowed(name, size)
         with self._beginning:  # or two at once would both find the room that is there for one
             self.require_share(name, size)
-            self._require_pace()
+            self.require_pace()
             home = self._workspace(workspace)
-            upload = self._uploads.begin(home, self._owner, name, size, metadata)
-            self._begun[self._owner].append(time.monotonic())
-            return upload
+            return self._uploads.begin(home, self._owner, name, size, metadata)
 
     def require_allowed(self, name: str, size: int) -> None:
         """Check that one file may have `size` bytes, or what there is of it already.
@@ -116,7 +114,12 @@ class Intake:
                 "batches of yours are done, or remove something first."
             )
 
-    def _require_pace(self) -> None:
+    def require_pace(self) -> None:
+        """Check that they may begin one more file now, and count it.
+
+        Raises:
+            OverLimit: they may not.
+        """
         begun, now = self._begun[self._owner], time.monotonic()
         while begun and now - begun[0] > HOUR:
             begun.popleft()
@@ -126,6 +129,7 @@ class Intake:
                 f"You began to upload {MOST_AN_HOUR:,} files within an hour, and more are not "
                 f"taken. Go on in {minutes} min, or have the server watch the folder they are in."
             )
+        begun.append(now)
 
     def find(self, id: str) -> Upload:
         """Return the upload of that id.
@@ -179,6 +183,10 @@ class Intake:
         Raises:
             KeyError: one of them is unknown, unfinished or in a batch already; all stay.
         """
+        with self._collecting:  # or two at once would both have the files
+            return self._collected(ids)
+
+    def _collected(self, ids: Iterable[str]) -> tuple[Workspace, list[StoredFile]]:
         uploads = [self.find(id) for id in dict.fromkeys(ids)]
         for upload in uploads:
             if upload.stored is None:

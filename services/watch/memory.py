@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from services.jobs.diarization import searches
 from services.jobs.models import State
-from services.jobs.schema import BatchRow, JobRow, WatchedRow
-from services.store.database import Database
+from services.jobs.schema import UNSETTLED, BatchRow, JobRow, WatchedRow
+from services.store.database import Database, portions
 from services.watch.scan import Found
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0
@@ -145,7 +145,7 @@ class Memory(Database):
     # --- what follows from a job's end ------------------------------------------------
 
     def reopen(self, root: str, thorough: bool = False) -> None:
-        """Take up the files whose job was run again, or whose speakers are looked for again.
+        """Take up the files whose job was run again.
 
         Args:
             thorough: Find those whose job has ended again meanwhile, among all that are settled;
@@ -162,8 +162,7 @@ class Memory(Database):
             else:
                 # From the few jobs that wait or run to their files, and not the other way round:
                 # so nothing else is asked of the database, which would take the longer way.
-                waits = JobRow.state.in_((State.QUEUED, State.RUNNING))
-                active = select(JobRow.id).where(waits).union(searches())
+                active = select(JobRow.id).where(JobRow.state.in_((State.QUEUED, State.RUNNING)))
                 rows = session.execute(
                     select(WatchedRow.id, WatchedRow.root, WatchedRow.settled_at).where(
                         WatchedRow.job_id.in_(active)
@@ -172,11 +171,9 @@ class Memory(Database):
                 ids = [row.id for row in rows if row.root == root and row.settled_at is not None]
         if ids:
             with self._writer.begin() as session:
-                for some in _slices(ids):
+                for some in portions(ids):
                     session.execute(
-                        update(WatchedRow)
-                        .where(WatchedRow.id.in_(some))
-                        .values(settled_at=None, again_at=0.0, tries=0, error=None)
+                        update(WatchedRow).where(WatchedRow.id.in_(some)).values(**UNSETTLED)
                     )
 
     def due(self, root: str, now: float, limit: int = 500) -> list[Due]:
@@ -308,8 +305,3 @@ class Memory(Database):
         for other in overwritten:
             other.replaced, other.place, other.output, other.output_key = True, None, None, None
         return mine
-
-
-def _slices(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    """Cut a list into parts that fit into one statement."""
-    return (ids[start : start + 500] for start in range(0, len(ids), 500))

@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.audio.transcript import Transcript
 from services.cli.main import Exit, main
 from services.config import Settings
 from services.front import Front
-from services.jobs.models import Kind, State
+from services.jobs.models import Kind, NewJob, Options, State
 from services.runtime import Runtime, is_served
 from tests import media
 from tests.waiting import until
@@ -204,6 +206,19 @@ def test_watched_folders_are_looked_after_until_it_is_interrupted(data, tmp_path
     said = process.communicate(timeout=60)[1]
     assert process.returncode == Exit.DONE, said
     assert "What is not done goes on at the next start." in said
+
+
+def test_a_transcript_is_there_for_who_does_not_wait_for_its_speakers(data, front, tmp_path):
+    new = NewJob("talk.wav", Kind.AUDIO, PROMPT, "0" * 64, 1, 2.0)
+    batch = front._store.add_batch("local", tmp_path, Options(speakers=True), [new]).id
+    job, said = front._store.claim(Kind.AUDIO), Transcript("hello", 2.0, "en", "e", "m")
+    publish = partial(front._results.publish, job, front._results.stage(job, said))
+    front._store.finish(job, publish, length=2.0, engine="e", model="m", note=None)
+    assert list(front.diarizations(batch)) == [job.id]
+    assert main(["export", batch, "--out", str(tmp_path / "out")]) == Exit.DONE
+    assert (tmp_path / "out" / "talk.txt").exists()
+    assert main(["cancel", batch]) == Exit.DONE
+    assert front.diarizations(batch) == {}
 
 
 def test_names_that_a_pipe_cannot_hold_are_written_all_the_same(data, tmp_path):

@@ -191,7 +191,7 @@ def test_a_person_ends_it_and_what_was_found_before_stays(house):
     house.start()
     until(lambda: house.state(job) is State.RUNNING and bool(house.model.heard))
     assert house.diarizations.of(job).stage == "listening for speakers"
-    assert house.diarizations.cancel(job) and not house.diarizations.cancel(job)
+    assert [house.diarizations.cancel([job]) for _ in range(2)] == [1, 0]
     other = house.job(speakers=True)
     house.model.hold.set()
     until(lambda: house.state(other) is State.DONE)

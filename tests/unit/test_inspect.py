@@ -93,8 +93,10 @@ class SlowProcess:
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.go_on = threading.Event()
+        self.calls = 0
 
     def call(self, operation: str, **request: object) -> Iterator[dict[str, object]]:
+        self.calls += 1
         self.asked.set()
         assert self.go_on.wait(60)
         yield {"event": "opened", "count": 1}
@@ -122,6 +124,21 @@ def test_a_file_that_takes_its_time_holds_nobody_up(workspace, tmp_path):
         ("none.pdf", Kind.UNKNOWN, None),
     ]
     assert found[2].error == "“none.pdf”: No such file or directory."
+
+
+def test_what_will_not_be_submitted_is_looked_at_no_more(workspace, tmp_path):
+    slow = SlowProcess()
+
+    def files() -> Iterator[Path]:
+        for number in range(20):
+            yield media.write_pdf(tmp_path / f"{number}.pdf", ["a page"])
+        slow.asked.wait(60)
+        slow.go_on.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Inspector([slow]).new_jobs(workspace, files())
+    assert slow.calls < 20
 
 
 def test_a_document_that_takes_too_long_to_open_is_left_to_its_job(tmp_path, monkeypatch):

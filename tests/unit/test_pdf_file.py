@@ -1,3 +1,4 @@
+import pikepdf
 import pytest
 from pypdf import PdfWriter
 
@@ -45,6 +46,22 @@ def test_an_empty_user_password_opens_by_itself(tmp_path):
     writer.write(tmp_path / "a.pdf")
     pdf = PdfFile(tmp_path / "a.pdf", "a.pdf")
     assert pdf.page_text(1).strip() == "for all to read" and pdf.encrypted
+
+
+def test_of_what_was_read_packed_objects_stay_unless_they_are_many(tmp_path, monkeypatch):
+    plain = media.write_pdf(tmp_path / "plain.pdf", ["one", "two"])
+    with pikepdf.open(plain) as loose:
+        packing = pikepdf.ObjectStreamMode.generate
+        loose.save(tmp_path / "a.pdf", object_stream_mode=packing)
+    pdf = PdfFile(tmp_path / "a.pdf", "a.pdf")
+    text = pdf.page_text(1)
+    read, packed = pdf.reader.resolved_objects, pdf.reader.xref_objStm
+    assert {number in packed for _, number in read} == {True, False}
+    pdf.forget()
+    assert read and all(number in packed for _, number in read)
+    monkeypatch.setattr("services.documents.pdf_file._MOST_OBJECTS", 1)
+    pdf.forget()
+    assert not read and pdf.page_text(1) == text
 
 
 BROKEN = {

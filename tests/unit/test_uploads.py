@@ -8,7 +8,9 @@ import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace as Namespace
 
 import pytest
 from hypothesis import given, settings
@@ -218,7 +220,7 @@ def test_a_person_has_a_share_that_is_announced_held_and_freed(room):
 def test_a_flood_of_empty_files_ends_and_begins_again_after_an_hour(room, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("services.uploads.intake.MOST_AN_HOUR", 3)
-    monkeypatch.setattr("services.uploads.intake.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("services.uploads.intake.time", Namespace(monotonic=lambda: clock[0]))
     desk = intake(room)
     for clock[0] in (0.0, 10.0, 70.0):
         desk.end(desk.begin("a.wav", 0))  # that they are gone again does not count
@@ -229,6 +231,24 @@ def test_a_flood_of_empty_files_ends_and_begins_again_after_an_hour(room, monkey
     desk.begin("b.wav", 0)
     with pytest.raises(OverLimit, match="Go on in 1 min"):
         desk.begin("c.wav", 0)
+
+
+def test_of_two_that_gather_the_same_uploads_at_once_one_gets_them(room, monkeypatch):
+    desk = intake(room)
+    ids = [send(desk, name, name.encode()) for name in ("a.wav", "b.wav")]
+    link = operations.link_or_copy
+
+    def slowly(*given) -> None:
+        time.sleep(0.05)
+        link(*given)
+
+    monkeypatch.setattr(operations, "link_or_copy", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(desk.collect, ids) for _ in range(4)]
+        errors = [one.exception() for one in asked]
+    assert sorted(type(error).__name__ for error in errors) == [*["KeyError"] * 3, "NoneType"]
+    (got,) = [one.result()[1] for one in asked if one.exception() is None]
+    assert [file.path.read_bytes() for file in got] == [b"a.wav", b"b.wav"]
 
 
 def test_a_share_cannot_be_taken_twice_at_once(room):

@@ -119,6 +119,7 @@ class _Form:
             self._name, file_name = value
             if file_name is not None:
                 self._file_name = file_name
+                self._intake.require_pace()
                 self._incoming = await run_in_threadpool(self._workspace.receive, file_name)
         elif what == "data":
             self._block += value
