@@ -69,8 +69,12 @@ class Page:
     """Of figures and tables, in the order of the text."""
 
 
+_LOOSE = 500
+"""Pages up to which a document is kept as it is: to compress them would cost more than it saves."""
+
+
 class PackedPages(Sequence[Page]):
-    """Pages in a tenth of their memory: each is kept as compressed JSON, and made at every look.
+    """Pages as JSON, made at every look; those of a long document in a tenth of their memory.
 
     `furniture` holds the running headers and footers of each, once they are known.
     """
@@ -92,22 +96,26 @@ class PackedPages(Sequence[Page]):
         return page_from(json.loads(self._json(range(len(self))[index])))
 
     def __setitem__(self, index: int, page: Page) -> None:
-        self._packed[index] = self._pack(page)
+        index = range(len(self))[index]
+        self._packed[index] = self._pack(page, index)
 
     def append(self, page: Page) -> None:
         """Add a page behind the others."""
-        self._packed.append(self._pack(page))
+        self._packed.append(self._pack(page, len(self)))
 
     def json(self) -> Iterator[str]:
         """Yield the JSON of each page."""
         return map(self._json, range(len(self)))
 
     @staticmethod
-    def _pack(page: Page) -> bytes:
-        return zlib.compress(_page_json(page).encode("utf-8", "surrogatepass"), 1)
+    def _pack(page: Page, index: int) -> bytes:
+        text = _page_json(page).encode("utf-8", "surrogatepass")
+        return text if index < _LOOSE else zlib.compress(text, 1)
 
     def _json(self, index: int) -> str:
-        text = zlib.decompress(self._packed[index]).decode("utf-8", "surrogatepass")
+        packed = self._packed[index]
+        content = packed if index < _LOOSE else zlib.decompress(packed)
+        text = content.decode("utf-8", "surrogatepass")
         depths = self.furniture[index] if self.furniture else (0, 0)
         named = zip(("header", "footer"), depths, strict=True)
         more = "".join(f', "{name}": {lines}' for name, lines in named if lines)

@@ -81,7 +81,7 @@ class Hyphens:
         """Take up the words of these lines, but not the halves of cut ones."""
         after_cut = False
         for line in lines:
-            words = [word.lower() for word in _WORD.findall(line)]
+            words = _WORD.findall(line.lower())
             first = 1 if after_cut else 0
             after_cut = line[-1:] in _HYPHENS and bool(line)
             self._words.update(words[first:-1] if after_cut else words[first:])

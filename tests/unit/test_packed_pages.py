@@ -18,6 +18,12 @@ PAGES = [
 ]
 
 
+@pytest.fixture(autouse=True, params=[0, 2, 500])
+def loose(request, monkeypatch):
+    """How many pages are not compressed."""
+    monkeypatch.setattr("services.documents.document._LOOSE", request.param)
+
+
 def packed() -> PackedPages:
     pages = PackedPages()
     for page in PAGES:
@@ -31,8 +37,10 @@ def test_packed_pages_are_the_same_pages():
     assert len(pages) == 4 and pages[-1] == PAGES[3] and pages[1:3] == PAGES[1:3]
     with pytest.raises(IndexError):
         pages[4]
-    pages[1] = Page(2, "read at the second try")
-    assert pages[1].text == "read at the second try" and pages[2] == PAGES[2]
+    for index in (1, -1):
+        pages[index] = Page(2, "read at the second try")
+        assert pages[index].text == "read at the second try"
+    assert pages[2] == PAGES[2]
 
 
 def test_furniture_is_found_at_every_look_and_in_the_json():
