@@ -493,6 +493,7 @@ def test_what_is_somebody_elses_is_not_there(house):
             "keep_batch": lambda f: f.keep_batch(batch_id, 1.0),
             "index_again": lambda f: f.index_again([job_id]),
             "diarization": lambda f: f.diarization(text),
+            "diarizations": lambda f: f.diarizations(batch_id),
             "speakers": lambda f: f.speakers(text),
             "find_speakers": lambda f: f.find_speakers(text),
             "stop_finding_speakers": lambda f: f.stop_finding_speakers(text),
