@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from services.jobs.models import Options
 
@@ -24,20 +25,8 @@ OCR = {
 def choose(options: Options, default: Options, key: str) -> Options:
     """Return `options` with the person's choice of how documents are read."""
     texts, scans = st.columns(2)  # one below the other where there is little room
-    reader = texts.selectbox(
-        "Text of PDFs",
-        list(READERS),
-        index=list(READERS).index(default.reader),
-        format_func=lambda name: READERS[name],
-        key=f"{key}-reader",
-    )
-    ocr = scans.selectbox(
-        "OCR of scanned pages",
-        list(OCR),
-        index=list(OCR).index(default.ocr),
-        format_func=lambda name: OCR[name],
-        key=f"{key}-ocr",
-    )
+    reader = _select(texts, "Text of PDFs", READERS, default.reader, f"{key}-reader")
+    ocr = _select(scans, "OCR of scanned pages", OCR, default.ocr, f"{key}-ocr")
     languages = st.text_input(
         "Languages of scans",
         default.ocr_languages,
@@ -47,3 +36,10 @@ def choose(options: Options, default: Options, key: str) -> Options:
     )
     chosen = languages or default.ocr_languages
     return replace(options, reader=reader, ocr=ocr, ocr_languages=chosen)
+
+
+def _select(place: DeltaGenerator, label: str, names: dict[str, str], chosen: str, key: str) -> str:
+    """Offer values by their names; return the one that is chosen."""
+    values = list(names)
+    index = values.index(chosen)
+    return place.selectbox(label, values, index=index, format_func=names.__getitem__, key=key)

@@ -21,6 +21,7 @@ from services.jobs.once import Once
 from services.people.models import Scope
 from services.retention import data_problem, shortest_limit
 from services.shelves import Shelves
+from services.store.database import portions
 from services.uploads.intake import Intake
 
 _MOST_AT_ONCE = 4
@@ -332,8 +333,8 @@ class Front(Shelves):
         if self.people.accounts.get(heir) is None:
             raise AccountError(f"There is nobody with the name “{heir}”.")
         ids = self._store.inherit(owner, heir)
-        for begin in range(0, len(ids), 500):
-            self.index_again(ids[begin : begin + 500])  # the library knows owners too
+        for some in portions(ids):
+            self.index_again(some)  # the library knows owners too
         return len(ids)
 
     # --- inside -------------------------------------------------------------------------

@@ -212,8 +212,7 @@ class View(Team):
 
     def diarizations(self, batch_id: str) -> dict[str, Diarization]:
         """Return the searches for speakers in a batch that have not ended, by job."""
-        found = self._diarizations.under_way(batch_id)
-        return {job_id: search for job_id, search in found.items() if self.job(job_id)}
+        return self._diarizations.under_way(batch_id, self._seen())
 
     def speakers(self, job_id: str) -> Speakers | None:
         """Return who speaks when in a recording; None where that was not found out."""

@@ -13,8 +13,6 @@ from services.jobs.diarization import Diarization
 from services.jobs.models import Job, State
 from services.runtime import Runtime
 
-UNDER_WAY = (State.QUEUED, State.RUNNING)
-
 
 def model_text(model: Model) -> str:
     """Return what a person should know of the model before it is used."""
@@ -29,7 +27,7 @@ def model_text(model: Model) -> str:
 def progress(runtime: Runtime, job: Job, mine: bool) -> None:
     """Show how far a search is that is under way, or why it failed."""
     found = runtime.diarization(job.id)
-    if found is not None and found.state in UNDER_WAY:
+    if found is not None and not found.state.over:
         context.refreshing("1.5s")(_wait)(runtime, job.id, mine)
     elif mine and found is not None and found.state is State.FAILED:
         st.warning(f"The speakers were not found. {found.error}", icon=":material/group_off:")
@@ -38,7 +36,7 @@ def progress(runtime: Runtime, job: Job, mine: bool) -> None:
 def menu(runtime: Runtime, job: Job, mine: bool) -> None:
     """Show what the last search found, and what can be asked for."""
     found = runtime.diarization(job.id)
-    under_way = found is not None and found.state in UNDER_WAY
+    under_way = found is not None and not found.state.over
     if under_way or (not mine and found is None):
         return
     with st.popover("Speakers", icon=":material/group:"):
@@ -85,7 +83,7 @@ def _name(model: str) -> str:
 
 def _wait(runtime: Runtime, job_id: str, mine: bool) -> None:
     found = runtime.diarization(job_id)
-    if found is None or found.state not in UNDER_WAY:
+    if found is None or found.state.over:
         st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -184,8 +184,7 @@ def status(settings: Settings, terminal: Terminal, id: str | None, *, as_json: b
         else:
             batch_id = _find_batch(front, id)
             jobs = front.jobs(batch_id)
-            waiting = any(not job.state.over for job in jobs)
-            waiting = waiting or bool(front.diarizations(batch_id))
+            waiting = any(not job.state.over for job in jobs) or bool(front.diarizations(batch_id))
             if as_json:
                 reports = [job_report(job) for job in jobs]
                 terminal.answer({"server": served, "batch": batch_id, "jobs": reports})

@@ -12,6 +12,8 @@ from services.about import About
 
 NEEDS_PASSWORD = "encryption with a password"  # noqa: S105
 """The finding in a document that opens only with one."""
+_LOOSE = 500
+"""Pages up to which a document is kept as it is: to compress them would cost more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,6 @@ class Page:
     """Tables as rows of cells."""
     captions: list[Caption] = field(default_factory=list)
     """Of figures and tables, in the order of the text."""
-
-
-_LOOSE = 500
-"""Pages up to which a document is kept as it is: to compress them would cost more than it saves."""
 
 
 class PackedPages(Sequence[Page]):

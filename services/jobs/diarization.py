@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import Job, Kind, State
+from services.jobs.reading import within
 from services.jobs.schema import (
     UNSETTLED,
     DiarizationRow,
@@ -19,10 +20,11 @@ from services.jobs.schema import (
     WatchedRow,
     to_job,
 )
+from services.people.models import Reach
 from services.store.connection import changed_rows
 from services.store.database import Database, portions
 
-_UNDER_WAY = (State.QUEUED, State.RUNNING)
+_UNDER_WAY = [state for state in State if not state.over]
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,15 @@ class Diarizations(Database):
             row = session.get(DiarizationRow, job_id)
             return None if row is None else _diarization(row)
 
-    def under_way(self, batch_id: str) -> dict[str, Diarization]:
+    def under_way(self, batch_id: str, reach: Reach | None = None) -> dict[str, Diarization]:
         """Return the searches in recordings of a batch that have not ended, by job."""
         wanted = (
             select(DiarizationRow)
             .join(JobRow, JobRow.id == DiarizationRow.job_id)
             .where(JobRow.batch_id == batch_id, DiarizationRow.state.in_(_UNDER_WAY))
         )
+        if reach is not None:
+            wanted = wanted.where(within(reach))
         with self.read() as session:
             return {row.job_id: _diarization(row) for row in session.scalars(wanted)}
 

@@ -112,8 +112,10 @@ class Inspector:
         self, pool: ThreadPoolExecutor, workspace: Workspace, file: Path | StoredFile
     ) -> Callable[[], NewJob]:
         """Store a file, and return what waits for its job."""
+        if isinstance(file, StoredFile):
+            return pool.submit(self._new_job, file).result
         try:
-            stored = file if isinstance(file, StoredFile) else workspace.add_path(file)
+            stored = workspace.add_path(file)
         except DiskFull:
             raise  # not a fault of the file: nothing is submitted, and the person is told
         except (OSError, ScriptoriumError) as error:
@@ -172,8 +174,7 @@ class Inspector:
             (opened,) = list(answers)
         finally:
             self._free.put(process)
-        count: int = opened["count"]
-        return count
+        return int(opened["count"])
 
     @staticmethod
     def _media(path: Path, name: str, kind: Kind) -> Inspection:
@@ -192,8 +193,7 @@ class Inspector:
         return Inspection(Kind.AUDIO, info.duration)
 
 
-def _not_stored(file: Path | StoredFile, error: OSError | ScriptoriumError) -> NewJob:
-    path = file.path if isinstance(file, StoredFile) else file
+def _not_stored(path: Path, error: OSError | ScriptoriumError) -> NewJob:
     reason = error.strerror if isinstance(error, OSError) else error
     return NewJob(path.name, Kind.UNKNOWN, path, "", 0, error=f"“{path.name}”: {reason}.")
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from services.store.connection import connect
 
 _MOST_VALUES = 500
-"""Values that one statement names."""
+"""Values that one statement names; databases limit how many it may hold."""
 
 T = TypeVar("T")
 

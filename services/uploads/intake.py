@@ -53,6 +53,7 @@ class Intake:
         self._uploads = Uploads(room, max_age)
         self._submitted = submitted
         self._beginning, self._collecting = threading.Lock(), threading.Lock()
+        self._counting = threading.Lock()
         self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def seen_by(self, owner: str) -> Self:
@@ -120,16 +121,18 @@ class Intake:
         Raises:
             OverLimit: they may not.
         """
-        begun, now = self._begun[self._owner], time.monotonic()
-        while begun and now - begun[0] > HOUR:
-            begun.popleft()
-        if len(begun) >= MOST_AN_HOUR:
+        with self._counting:
+            begun, now = self._begun[self._owner], time.monotonic()
+            while begun and now - begun[0] > HOUR:
+                begun.popleft()
+            if len(begun) < MOST_AN_HOUR:
+                begun.append(now)
+                return
             minutes = math.ceil((begun[0] + HOUR - now) / 60)
-            raise OverLimit(
-                f"You began to upload {MOST_AN_HOUR:,} files within an hour, and more are not "
-                f"taken. Go on in {minutes} min, or have the server watch the folder they are in."
-            )
-        begun.append(now)
+        raise OverLimit(
+            f"You began to upload {MOST_AN_HOUR:,} files within an hour, and more are not taken. "
+            f"Go on in {minutes} min, or have the server watch the folder they are in."
+        )
 
     def find(self, id: str) -> Upload:
         """Return the upload of that id.

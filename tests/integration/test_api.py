@@ -351,6 +351,16 @@ def test_one_of_two_requests_at_once_gets_the_uploads(client, runtime, monkeypat
     runtime.delete_batch(answers[0].json()["id"])
 
 
+def test_a_flood_of_forms_ends(client, runtime, monkeypatch, still):
+    began = len(runtime._intake._begun[LOCAL.name])
+    monkeypatch.setattr("services.uploads.intake.MOST_AN_HOUR", began + 2)
+    first = submit(client, ("a.wav", b""), ("b.wav", b""))
+    assert first.status_code == 201
+    refused = submit(client, ("c.wav", b""))
+    assert refused.status_code == 413 and "within an hour" in refused.json()["detail"]
+    runtime.delete_batch(first.json()["id"])
+
+
 BOUNDARY = "x"
 
 
