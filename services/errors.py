@@ -69,6 +69,10 @@ class DiskFull(TransientError):
     """There was no room to write."""
 
 
+class StoreUnavailable(TransientError):
+    """The database of the job store does not answer now, or is locked for long."""
+
+
 class BackupError(PermanentError):
     """A backup cannot be made or put back; nothing was changed."""
 

@@ -101,6 +101,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """Where a job store is made; tests/postgresql runs its tests on another kind of database."""
+    return f"sqlite:///{(tmp_path / 'jobs.db').as_posix()}"
+
+
+@pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create(Room(tmp_path / "temp"))
 

@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from services.errors import DiskFull, PermanentError, ScriptoriumError, is_transient, kind_of
+from services.errors import (
+    DiskFull,
+    PermanentError,
+    ScriptoriumError,
+    StoreUnavailable,
+    is_transient,
+    kind_of,
+)
 from services.files.workspace import is_unchanged
 from services.jobs.models import Job, Kind
 from services.jobs.results import Result, Results
@@ -22,6 +29,9 @@ IDLE_SECONDS = 1.0
 PROGRESS_SECONDS = 0.5
 ROOM_SECONDS = 10.0
 """Pause after a disk was full, before the next job is taken."""
+
+STORE_SECONDS = 2.0
+"""Pause after the store could not be reached, before it is told a result again."""
 
 
 class Worker(Protocol):
@@ -59,6 +69,7 @@ class Claims:
         self._settled = settled
         self._held: dict[str, Job] = {}
         self._told: dict[str, tuple[float, str]] = {}
+        self._failures: dict[str, BaseException] = {}
         self.no_room: str | None = None
         """Why a job had to be put back, when a disk was full."""
 
@@ -107,8 +118,11 @@ class Claims:
         if now - at < PROGRESS_SECONDS and said == stage:
             return True
         self._told[job.id] = (now, stage)
-        if self._store.set_progress(job, share, stage):
-            return True
+        try:
+            if self._store.set_progress(job, share, stage):
+                return True
+        except StoreUnavailable:
+            return True  # the work goes on; its result waits for the store
         self._forget(job)  # a person cancelled it
         return False
 
@@ -134,14 +148,16 @@ class Claims:
         """
         staged = self._results.stage(job, result)
         try:
-            finished = self._store.finish(
-                job,
-                lambda: self._results.publish(job, staged),
-                length=length,
-                engine=engine,
-                model=model,
-                note=" ".join(result.notes) or None,
-                took=took,
+            finished = self._when_reached(
+                lambda: self._store.finish(
+                    job,
+                    lambda: self._results.publish(job, staged),
+                    length=length,
+                    engine=engine,
+                    model=model,
+                    note=" ".join(result.notes) or None,
+                    took=took,
+                )
             )
         except BaseException:
             self._results.drop(staged)
@@ -156,12 +172,14 @@ class Claims:
     def failed(self, job: Job, error: BaseException) -> None:
         """Mark a job failed with the sentence of its error; a stack trace goes to the log.
 
-        Where a disk was full the job is put back instead: it goes on when there is room.
+        Where a disk was full or the store away the job is put back instead, and goes on later.
         """
-        if isinstance(error, DiskFull):
+        self._failures[job.id] = error  # if the store cannot be told now, `settle_rest` tells it
+        if isinstance(error, (DiskFull, StoreUnavailable)):
             log.warning("put back: %s (%s): %s", job.name, job.id, error)
-            self.no_room = str(error)
-            self._store.release(job, self.no_room)
+            if isinstance(error, DiskFull):
+                self.no_room = str(error)
+            self._store.release(job, str(error))
             self._forget(job)
             return
         known = isinstance(error, ScriptoriumError)
@@ -187,10 +205,22 @@ class Claims:
                 self._store.release(job)
                 self._forget(job)
             else:
-                self.failed(job, error or RuntimeError("the worker did not settle this job"))
+                unsettled = error or RuntimeError("the worker did not settle this job")
+                self.failed(job, self._failures.get(job.id, unsettled))
+
+    def _when_reached(self, call: Callable[[], bool]) -> bool:
+        """Call until the store can be reached, or the lane shall end."""
+        while True:
+            try:
+                return call()
+            except StoreUnavailable as error:
+                log.warning("%s", error)
+                if self._stopping.wait(STORE_SECONDS):
+                    raise
 
     def _forget(self, job: Job) -> None:
         self._held.pop(job.id, None)
+        self._failures.pop(job.id, None)
         self._told.pop(job.id, None)
         self._settled()
 

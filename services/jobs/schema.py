@@ -23,6 +23,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.jobs.models import Batch, Job, Kind, Options, State
 from services.store.base import Base
 
+Bytes = Integer().with_variant(BigInteger, "postgresql")
+"""A size of a file; SQLite's integers have 64 bits anyway."""
+
 
 class BatchRow(Base):
     """A batch; see `models.Batch`."""
@@ -61,7 +64,7 @@ class JobRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
-    size: Mapped[int] = mapped_column(Integer)
+    size: Mapped[int] = mapped_column(Bytes)
     length: Mapped[float | None] = mapped_column(Float)
     state: Mapped[str] = mapped_column(String(16))
     stage: Mapped[str] = mapped_column(String(80), default="")

@@ -6,29 +6,57 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import CursorResult, Engine, Result, create_engine, event
+from sqlalchemy import URL, CursorResult, Engine, Result, create_engine, event
 from sqlalchemy.engine import make_url
 
-from services.errors import DiskFull
+from services.errors import DiskFull, SettingsError, StoreUnavailable, TransientError
 from services.files.operations import make_dir
 
 BUSY_SECONDS = 30.0
 
+_TURN = 0x5C21B704
+"""Number of the lock that those who write to a PostgreSQL database hold, one at a time."""
+
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+}
+"""SQLite's codes for a database that another program holds, or a disk that is not there."""
+
 
 def connect(url: str, *, writes: bool, lasting: bool = True) -> Engine:
-    """Return an engine for `url`.
+    """Return an engine for `url`, of SQLite or PostgreSQL.
 
     What it commits survives a power cut, unless it is not `lasting`: then only once a later commit
     of an engine that is, or the system itself, has written it; a crash of this process takes
     nothing away.
 
-    On SQLite a transaction of an engine that writes takes the write lock at its beginning: one
-    that starts by reading and then finds another writer ahead of it would fail at once,
-    without waiting. https://www.sqlite.org/lang_transaction.html
+    A transaction of an engine that writes is the only one of its kind from beginning to end, in
+    all processes; one of an engine that only reads sees one state.
+
+    Raises:
+        SettingsError: the database is of another kind, or its driver is not installed.
     """
     address = make_url(url)
-    if address.get_backend_name() != "sqlite":
-        return create_engine(address, pool_pre_ping=True)
+    connectors = {"sqlite": _sqlite, "postgresql": _postgresql}
+    connector = connectors.get(address.get_backend_name())
+    if connector is None:
+        raise SettingsError(
+            f"database_url: the job store cannot be kept in {address.get_backend_name()}. "
+            "Leave it out for SQLite, or name a PostgreSQL database: postgresql://host/name"
+        )
+    return connector(address, writes, lasting)
+
+
+def _sqlite(address: URL, writes: bool, lasting: bool) -> Engine:
+    """Return an engine whose transactions take the write lock at their beginning, if it writes.
+
+    One that starts by reading and then finds another writer ahead of it would fail at once,
+    without waiting. https://www.sqlite.org/lang_transaction.html
+    """
     if address.database:
         make_dir(Path(address.database).parent)
     engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
@@ -46,14 +74,74 @@ def connect(url: str, *, writes: bool, lasting: bool = True) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def translate(context: Any) -> None:
-        code = getattr(context.original_exception, "sqlite_errorcode", None)
+        code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            raise DiskFull(
-                f"Disk full: there was no room for the job store in {address.database}. "
-                "Free some space; what waits goes on by itself."
-            ) from context.original_exception
+            _raise(DiskFull, address, context)
+        if code in _SQLITE_AWAY:
+            _raise(StoreUnavailable, address, context)
 
     return engine
+
+
+def _postgresql(address: URL, writes: bool, lasting: bool) -> Engine:
+    """Return an engine whose transactions wait for each other, as SQLite's do, if it writes.
+
+    What they check first and then change then stays as they found it. One process writes little
+    at a time, so that there is nothing to gain from writing side by side.
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+    try:
+        from psycopg import OperationalError, errors
+        from psycopg.types.string import StrDumper
+    except ImportError as error:
+        raise SettingsError(
+            "database_url names a PostgreSQL database, and its driver is not installed. "
+            'Install it: pip install "psycopg[binary]"'
+        ) from error
+
+    class Text(StrDumper):
+        """Writes text without the one character that PostgreSQL cannot keep."""
+
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=2,  # each part of the services has its own; a server takes 100 in all
+        isolation_level="READ COMMITTED" if writes else "REPEATABLE READ",
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.adapters.register_dumper(str, Text)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        if not writes:
+            return
+        if not lasting:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+
+    @event.listens_for(engine, "handle_error")
+    def translate(context: Any) -> None:
+        if isinstance(context.original_exception, errors.DiskFull):
+            _raise(DiskFull, address, context)
+        if isinstance(context.original_exception, OperationalError):
+            _raise(StoreUnavailable, address, context)
+
+    return engine
+
+
+def _raise(error: type[TransientError], address: URL, context: Any) -> None:
+    """Raise `error` in place of what the driver did."""
+    where, said = address.database, " ".join(str(context.original_exception).split())
+    sentence = {
+        DiskFull: f"Disk full: there was no room for the job store in {where}. Free some space",
+        StoreUnavailable: f"The job store in {where} cannot be reached now ({said})",
+    }[error]
+    raise error(f"{sentence}; what waits goes on by itself.") from context.original_exception
 
 
 def changed_rows(result: Result[Any]) -> int:

@@ -64,8 +64,7 @@ class FakeModel:
 
 
 class House:
-    def __init__(self, directory: Path) -> None:
-        url = f"sqlite:///{directory / 'jobs.db'}"
+    def __init__(self, directory: Path, url: str) -> None:
         self.store = JobStore(url)
         self.entries = IndexEntries(url, "model 1")
         self.diarizations = Diarizations(url)
@@ -121,11 +120,11 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
+def house(tmp_path, monkeypatch, store_url):
     monkeypatch.setattr(diarizing, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(diarizing, "ROOM_SECONDS", 0.05)
     monkeypatch.setattr(diarizing, "TELL_SECONDS", 0.0)
-    made = House(tmp_path)
+    made = House(tmp_path, store_url)
     yield made
     made.close()
 
@@ -133,8 +132,8 @@ def house(tmp_path, monkeypatch):
 def test_speakers_that_a_batch_asked_for_are_found_after_its_transcript(house):
     asked, other = house.job(speakers=True), house.job()
     house.start()
-    until(lambda: house.state(asked) is State.DONE)
-    assert house.model.heard == [2.0] and house.done == 1
+    until(lambda: house.done == 1)
+    assert house.state(asked) is State.DONE and house.model.heard == [2.0]
     assert [s.speaker for s in house.results.load(asked).segments] == ["Speaker 1", "Speaker 2"]
     found = house.diarizations.of(asked)
     assert (found.model, found.speakers, found.progress) == ("fake", 2, 1.0)

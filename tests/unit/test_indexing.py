@@ -67,8 +67,8 @@ def done(value: int) -> Future[int]:
 
 
 class House:
-    def __init__(self, directory: Path) -> None:
-        self.url = f"sqlite:///{directory / 'jobs.db'}"
+    def __init__(self, directory: Path, url: str) -> None:
+        self.url = url
         self.now = 1000.0
         self.store = JobStore(self.url, clock=lambda: self.now)
         self.results = Results(directory / "results")
@@ -105,8 +105,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path):
-    made = House(tmp_path)
+def house(tmp_path, store_url):
+    made = House(tmp_path, store_url)
     yield made
     for indexer in made.indexers:
         indexer.stop()

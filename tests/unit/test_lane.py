@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -6,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from services.audio.transcript import Transcript
-from services.errors import UnreadableMedia, WorkerDied
+from services.errors import StoreUnavailable, UnreadableMedia, WorkerDied
+from services.jobs import lane as lanes
 from services.jobs.lane import Claims, Lane
 from services.jobs.models import Job, Kind, NewJob, Options, State
 from services.jobs.pulse import Pulse
 from services.jobs.results import Results
 from services.jobs.store import JobStore
+from services.store import connection as connections
 from tests import media
 from tests.waiting import until
 
@@ -215,6 +218,76 @@ def test_a_store_that_fails_does_not_end_the_lane(house, monkeypatch):
     until(lambda: not failures)
     lane.wake()
     until(lambda: house.states([job]) == [State.DONE])
+
+
+@pytest.fixture
+def held_store(tmp_path, monkeypatch):
+    """A store that another program holds for half a second whenever a test says so."""
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(lanes, "STORE_SECONDS", 0.05)
+    made = House(tmp_path)
+    other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None, check_same_thread=False)
+
+    def hold() -> None:
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.5, lambda: other.execute("COMMIT")).start()
+
+    made.hold = hold
+    yield made
+    for lane in made.lanes:
+        lane.stop()
+    other.close()
+    made.store.close()
+
+
+def test_a_result_waits_for_a_store_that_cannot_be_reached(held_store):
+    jobs = held_store.submit(2)
+    worked = []
+
+    def work(job: Job, claims: Claims) -> None:
+        worked.append(job.name)
+        assert claims.progress(job, 0.1, "begins")
+        held_store.hold()
+        assert claims.progress(job, 0.5, "in the middle"), "no reason to end the work"
+        finish(job, claims)
+
+    held_store.lane(work).start()
+    until(lambda: held_store.states(jobs) == [State.DONE] * 2)
+    assert worked == ["0.wav", "1.wav"]
+    assert held_store.store.job(jobs[0].id).attempts == 1
+
+
+def test_why_a_job_failed_is_told_when_the_store_can_be_reached(held_store):
+    """Also where a worker of threads has the error told by one that nobody waits for."""
+    jobs = held_store.submit(2)
+
+    def work(job: Job, claims: Claims) -> None:
+        held_store.hold()
+        error = UnreadableMedia(f"“{job.name}” is damaged.")
+        if job.name == "0.wav":
+            raise error
+        with pytest.raises(StoreUnavailable, match="cannot be reached now .*locked"):
+            claims.failed(job, error)
+
+    held_store.lane(work).start()
+    until(lambda: held_store.states(jobs) == [State.FAILED] * 2)
+    told = [held_store.store.job(job.id).error for job in jobs]
+    assert told == ["“0.wav” is damaged.", "“1.wav” is damaged."]
+
+
+def test_work_that_the_store_interrupts_is_put_back_and_done_later(held_store):
+    (job,) = held_store.submit(1)
+    tries = []
+
+    def work(job: Job, claims: Claims) -> None:
+        tries.append(job.attempts)
+        if len(tries) == 1:
+            raise StoreUnavailable("The job store cannot be reached now.")
+        finish(job, claims)
+
+    held_store.lane(work).start()
+    until(lambda: held_store.states([job]) == [State.DONE])
+    assert tries == [1, 1], "a try that the store ended does not count"
 
 
 def test_who_waits_for_the_end_of_jobs_is_told_of_each(house):

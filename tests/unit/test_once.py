@@ -23,8 +23,8 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def store(tmp_path, now):
-    made = JobStore(f"sqlite:///{tmp_path}/jobs.db", clock=lambda: now[0])
+def store(store_url, now):
+    made = JobStore(store_url, clock=lambda: now[0])
     yield made
     made.close()
 

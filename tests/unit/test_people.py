@@ -32,12 +32,11 @@ def clock():
 
 
 @pytest.fixture
-def people(tmp_path, clock, monkeypatch):
+def people(store_url, clock, monkeypatch):
     # The real cost of a password is for attackers, not for tests.
     monkeypatch.setattr(accounts, "_hasher", accounts.PasswordHasher(1, 8, 1))
-    url = f"sqlite:///{tmp_path}/s.db"
-    JobStore(url).close()
-    made = People(url, 12 * HOUR, clock)
+    JobStore(store_url).close()
+    made = People(store_url, 12 * HOUR, clock)
     made.accounts.add("ana", WORD, Role.ADMIN)
     made.accounts.add("bo", WORD)
     yield made
@@ -59,7 +58,7 @@ def test_the_right_password_opens_and_a_wrong_one_does_not(people):
 
 
 def test_passwords_are_kept_as_argon2_hashes_only(people, tmp_path):
-    kept = (tmp_path / "s.db").read_bytes() + (tmp_path / "s.db-wal").read_bytes()
+    kept = (tmp_path / "jobs.db").read_bytes() + (tmp_path / "jobs.db-wal").read_bytes()
     assert b"$argon2id$" in kept and WORD.encode() not in kept
 
 
@@ -155,7 +154,7 @@ def test_secrets_are_kept_as_hashes_only(people, tmp_path):
     secret, _ = signed_in(people, "bo")
     token, _ = people.tokens.create("bo", "t", [Scope.READ])
     _, link = people.shares.create("bo", "b1", audience=Audience.LINK)
-    kept = (tmp_path / "s.db").read_bytes() + (tmp_path / "s.db-wal").read_bytes()
+    kept = (tmp_path / "jobs.db").read_bytes() + (tmp_path / "jobs.db-wal").read_bytes()
     for one in (secret, token, link):
         assert one.encode() not in kept
 

@@ -31,13 +31,8 @@ def new_jobs(count: int, kind: Kind = Kind.AUDIO, **more) -> list[NewJob]:
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/jobs.db"
-
-
-@pytest.fixture
-def store(url):
-    made = JobStore(url, Clock())
+def store(store_url):
+    made = JobStore(store_url, Clock())
     yield made
     made.close()
 
@@ -63,10 +58,10 @@ def test_of_two_submissions_of_the_same_files_the_first_is_a_batch(store):
     assert store.count_batches() == 1 and len(store.jobs(batch.id)) == 2
 
 
-def test_a_batch_is_stored_as_it_was_given(store, url):
+def test_a_batch_is_stored_as_it_was_given(store, store_url):
     options = Options("nemo", "spoken-digits", "manifest")
     batch, jobs = add(store, 3, options=options)
-    again = JobStore(url)
+    again = JobStore(store_url)
     assert again.batch(batch.id) == batch
     assert again.jobs(batch.id) == jobs
     again.close()
@@ -135,8 +130,8 @@ def test_jobs_are_claimed_by_kind(store):
     assert store.claim(Kind.DOCUMENT) is not None
 
 
-def test_eight_threads_claim_two_hundred_jobs_each_exactly_once(url):
-    store = JobStore(url)
+def test_eight_threads_claim_two_hundred_jobs_each_exactly_once(store_url):
+    store = JobStore(store_url)
     expected = {job.id for owner in "abcd" for job in add(store, 50, owner)[1]}
     claimed: list[str] = []
     errors: list[BaseException] = []
@@ -263,9 +258,9 @@ def test_one_that_ran_beside_the_file_that_crashes_is_innocent(store):
         assert finish(store, job.id)
 
 
-def test_what_may_pass_is_tried_again_by_itself_after_growing_pauses(tmp_path):
+def test_what_may_pass_is_tried_again_by_itself_after_growing_pauses(store_url):
     now = [1000.0]
-    store = JobStore(f"sqlite:///{tmp_path / 's.db'}", lambda: now[0], retry_waits=(10, 60))
+    store = JobStore(store_url, lambda: now[0], retry_waits=(10, 60))
     _, (job,) = add(store)
     for wait in (10, 60):
         store.claim(Kind.AUDIO)
@@ -450,9 +445,9 @@ def test_a_result_that_cannot_be_published_leaves_the_job_running(store):
     assert [event.state for event in store.history(job.id)] == [State.QUEUED, State.RUNNING]
 
 
-def test_a_job_without_a_sign_of_life_is_freed_and_others_are_not(tmp_path):
+def test_a_job_without_a_sign_of_life_is_freed_and_others_are_not(store_url):
     now = [1000.0]
-    store = JobStore(f"sqlite:///{tmp_path / 's.db'}", lambda: now[0])
+    store = JobStore(store_url, lambda: now[0])
     _, jobs = add(store, 2)
     first, second = store.claim(Kind.AUDIO), store.claim(Kind.AUDIO)
     now[0] += 50
@@ -539,8 +534,8 @@ def test_options_change_only_while_a_job_waits(store):
     assert store.history(waiting.id)[1].reason == "a person chose engine whisper"
 
 
-def test_an_owner_at_the_limit_waits_and_others_do_not(url):
-    store = JobStore(url, Clock(), owner_limit=2)
+def test_an_owner_at_the_limit_waits_and_others_do_not(store_url):
+    store = JobStore(store_url, Clock(), owner_limit=2)
     add(store, 4, "ana")
     add(store, 1, "ben")
     claimed = [store.claim(Kind.AUDIO) for _ in range(4)]
@@ -609,9 +604,9 @@ def test_a_job_is_deleted_in_every_state(store, tmp_path, state):
     assert store.removals() == set() and store.workspaces(leased=False) == set()
 
 
-def test_originals_of_what_failed_are_given_up_after_their_time(tmp_path):
+def test_originals_of_what_failed_are_given_up_after_their_time(store_url):
     now = [1000.0]
-    store = JobStore(f"sqlite:///{tmp_path / 's.db'}", lambda: now[0])
+    store = JobStore(store_url, lambda: now[0])
     batch, (job,) = add(store)
     store.fail(store.claim(Kind.AUDIO), "x", transient=False)
     assert store.kept(batch.id) == (1, 10)

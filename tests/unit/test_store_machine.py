@@ -31,8 +31,7 @@ class Store(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._home = tempfile.TemporaryDirectory()
-        self.url = f"sqlite:///{self._home.name}/jobs.db"
+        self.url = self._new_url()
         self.now = 1000.0
         self.store = self._open()
         self.live: dict[str, Job] = {}
@@ -41,11 +40,18 @@ class Store(RuleBasedStateMachine):
         self.deleted: set[str] = set()
         self.submitted = 0
 
+    def _new_url(self) -> str:
+        self._home = tempfile.TemporaryDirectory()
+        return f"sqlite:///{self._home.name}/jobs.db"
+
     def _open(self) -> JobStore:
         return JobStore(self.url, lambda: self.now, CRASH_LIMIT, retry_waits=(5, 10))
 
     def teardown(self) -> None:
         self.store.close()
+        self._remove()
+
+    def _remove(self) -> None:
         self._home.cleanup()
 
     @initialize(target=jobs, kinds=KINDS)

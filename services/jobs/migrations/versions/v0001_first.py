@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from services.jobs.schema import Bytes
+
 revision = "0001"
 down_revision = None
 
@@ -30,7 +32,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("size", Bytes, nullable=False),
         sa.Column("length", sa.Float()),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("stage", sa.String(80), nullable=False),
