@@ -9,9 +9,10 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from pages import context, told
-from services.errors import NotAllowed
+from services.errors import NotAllowed, StoreUnavailable
 from services.files.workspace import Workspace
 from services.people.models import Scope
+from services.runtime import Runtime
 
 HERE = Path(__file__).parent
 
@@ -30,13 +31,9 @@ if st.session_state.get("workspace") is not None:
 st.set_page_config(page_title="Scriptorium", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 st.html(HERE / "style.css")
-runtime = context.runtime()
-if not runtime.person.is_guest:
-    with st.container(key="told"):
-        told.tell()
 
 
-def pages() -> list[StreamlitPage]:
+def pages(runtime: Runtime) -> list[StreamlitPage]:
     """Return the pages that this person has."""
     person, alone = runtime.person, runtime.settings.mode == "local"
     shown = []
@@ -63,6 +60,13 @@ def pages() -> list[StreamlitPage]:
 
 
 try:
-    st.navigation(pages(), position="top").run()
+    runtime = context.runtime()
+    if not runtime.person.is_guest:
+        with st.container(key="told"):
+            told.tell()
+    st.navigation(pages(runtime), position="top").run()
 except NotAllowed as error:
     st.error(str(error), icon=":material/lock:")
+except StoreUnavailable as error:
+    st.error(str(error), icon=":material/cloud_off:")
+    st.button("Try again", icon=":material/refresh:")
