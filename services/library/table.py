@@ -46,6 +46,12 @@ NO_VECTOR = "null"
 TRAINED_FOR = 4
 """An index is made anew when there are this many times the passages that it was made from."""
 
+INDEX_CACHE, METADATA_CACHE = 512 << 20, 16 << 20
+"""Bytes that LanceDB may keep of indexes, and of what it knows of files and versions.
+
+Of the latter each commit leaves 35 KB behind: by its own limits it would keep gigabytes.
+"""
+
 
 def vector_column(dimension: int) -> str:
     """Return the name of the column that holds the vectors of a dimension."""
@@ -65,7 +71,10 @@ class Table:
 
         operations.make_dir(directory)
         every = None if interval is None else timedelta(seconds=interval)
-        self._database = lancedb.connect(str(directory), read_consistency_interval=every)
+        caches = lancedb.Session(INDEX_CACHE, METADATA_CACHE)
+        self._database = lancedb.connect(
+            str(directory), read_consistency_interval=every, session=caches
+        )
         self._table: Any = None
         if NAME in self._database.list_tables().tables:
             self._table = self._database.open_table(NAME)
