@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import State
 from services.jobs.reading import StoreReader
-from services.jobs.schema import BatchRow, EndingRow, JobRow
+from services.jobs.schema import JOBS, BatchRow, EndingRow
 
 KEPT_SECONDS = 30 * 24 * 3600.0
 """Age at which an ending of which everybody has been told is forgotten."""
@@ -94,17 +94,18 @@ def note_endings(session: Session, job_ids: Sequence[str], at: float) -> None:
     )
 
 
-_NOTED = select(EndingRow.id).where(
-    EndingRow.owner == BatchRow.owner,
-    EndingRow.at == bindparam("now"),
-    EndingRow.batch_id == BatchRow.id,
+_BATCHES, _ENDINGS = cast(Table, BatchRow.__table__), cast(Table, EndingRow.__table__)
+_NOTED = select(_ENDINGS.c.id).where(
+    _ENDINGS.c.owner == _BATCHES.c.owner,
+    _ENDINGS.c.at == bindparam("now"),
+    _ENDINGS.c.batch_id == _BATCHES.c.id,
 )
-_ENDED = select(BatchRow.id, BatchRow.owner).where(
-    BatchRow.id.in_(
-        select(JobRow.batch_id).where(JobRow.id.in_(bindparam("job_ids", expanding=True)))
+_ENDED = select(_BATCHES.c.id, _BATCHES.c.owner).where(
+    _BATCHES.c.id.in_(
+        select(JOBS.c.batch_id).where(JOBS.c.id.in_(bindparam("job_ids", expanding=True)))
     ),
-    ~select(JobRow.id)
-    .where(JobRow.batch_id == BatchRow.id, JobRow.state.in_(_UNFINISHED))
+    ~select(JOBS.c.id)
+    .where(JOBS.c.batch_id == _BATCHES.c.id, JOBS.c.state.in_(_UNFINISHED))
     .exists(),
     ~_NOTED.exists(),
 )

@@ -9,21 +9,56 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, select, update
+from sqlalchemy import Select, Table, and_, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from services.jobs.models import Kind, Options, State
-from services.jobs.schema import BatchRow, JobRow, TurnRow
+from services.jobs.schema import JOBS, BatchRow, JobRow, TurnRow
 from services.store.connection import changed_rows
 
 T = TypeVar("T")
 _END: Any = object()
 _Key = tuple[Any, ...]
+MOST_CRASHES = 2**31 - 1
 
+# Built once: to build a statement takes longer than to carry it out.
 _TURNS, _BATCHES = cast(Table, TurnRow.__table__), cast(Table, BatchRow.__table__)
+# What any job of the kind must be; an index holds all of it, so that long queues cost little.
+_WAITING = (JOBS.c.kind == bindparam("of"), JOBS.c.state == State.QUEUED)
+_READY = (
+    JOBS.c.not_before <= bindparam("now"),
+    JOBS.c.crashes.between(bindparam("fewest"), bindparam("most")),
+)
+_FIRST = select(JOBS.c.id, JOBS.c.options).where(*_WAITING, *_READY).limit(1)
+_IN_ORDER = (JOBS.c.queued_at, JOBS.c.position)
+_MOVED = _FIRST.where(
+    JOBS.c.priority > 0, JOBS.c.owner.not_in(bindparam("full", expanding=True))
+).order_by(JOBS.c.priority.desc(), *_IN_ORDER)
+_OF_BATCH = _FIRST.where(
+    JOBS.c.owner == bindparam("by"), JOBS.c.batch_id == bindparam("batch")
+).order_by(*_IN_ORDER)
+_AT_LIMIT = (
+    select(JOBS.c.owner)
+    .where(JOBS.c.state == State.RUNNING)
+    .group_by(JOBS.c.owner)
+    .having(func.count() >= bindparam("limit"))
+)
+_WHO_WAITS = select(JOBS.c.owner).where(*_WAITING).distinct().subquery()
+_OWNERS = select(_WHO_WAITS.c.owner, func.coalesce(_TURNS.c.number, 0)).outerjoin(
+    _TURNS, and_(_TURNS.c.kind == bindparam("of"), _TURNS.c.owner == _WHO_WAITS.c.owner)
+)
+_BATCHES_OF = (
+    select(_BATCHES.c.id)
+    .where(
+        _BATCHES.c.id.in_(
+            select(JOBS.c.batch_id).where(*_WAITING, JOBS.c.owner == bindparam("by")).distinct()
+        )
+    )
+    .order_by(_BATCHES.c.turn, _BATCHES.c.created_at, _BATCHES.c.id)
+)
 _LAST_TURN = select(func.max(_TURNS.c.number)).where(_TURNS.c.kind == bindparam("of"))
 _TAKE_TURN = (
     update(_TURNS)
@@ -38,7 +73,8 @@ _TAKE_TURN_OF_BATCH = (
 def next_in_line(
     session: Session,
     kind: Kind,
-    ready: Sequence[ColumnElement[bool]],
+    now: float,
+    crashes: tuple[int, int],
     options: Options | None,
     owner_limit: int | None,
 ) -> str | None:
@@ -47,22 +83,22 @@ def next_in_line(
     Args:
         session: The transaction that goes on to take the job.
         kind: The kind of jobs that is asked for.
-        ready: What else has to hold for a job that can be taken now.
+        now: Seconds since the epoch; what has to wait until later is passed over.
+        crashes: At how many stops of the server in a row it ran: the fewest and the most.
         options: Only a job that carries exactly these is taken; others keep their place.
         owner_limit: Jobs of one owner that may run at the same time.
     """
-    # What any job of the kind must be; an index holds all of it, so that long queues cost little.
-    waiting = [JobRow.kind == kind, JobRow.state == State.QUEUED]
-    full = _at_limit(session, owner_limit) if owner_limit else set()
-    moved = [*waiting, *ready, JobRow.priority > 0, JobRow.owner.not_in(full)]
-    if found := _first(session, moved, options, JobRow.priority.desc()):
+    full = set(session.scalars(_AT_LIMIT, {"limit": owner_limit})) if owner_limit else set()
+    wanted = {"of": kind, "now": now, "fewest": crashes[0], "most": crashes[1]}
+    if found := _first(session, _MOVED, {**wanted, "full": list(full)}, options):
         return found
-    for owner in _owners(session, kind, waiting):
+    turns = session.execute(_OWNERS, {"of": kind}).tuples()
+    for _, owner in sorted((turn, owner) for owner, turn in turns):
         if owner in full:
             continue
-        mine = [*waiting, JobRow.owner == owner]
-        for batch_id in _batches(session, mine):
-            if found := _first(session, [*mine, JobRow.batch_id == batch_id, *ready], options):
+        for batch_id in session.scalars(_BATCHES_OF, {"of": kind, "by": owner}).all():
+            mine = {**wanted, "by": owner, "batch": batch_id}
+            if found := _first(session, _OF_BATCH, mine, options):
                 return found
     return None
 
@@ -115,40 +151,10 @@ def _in_turns(lines: dict[_Key, list[T]]) -> Iterator[T]:
     return (head for heads in rounds for head in heads if head is not _END)
 
 
-def _at_limit(session: Session, limit: int) -> set[str]:
-    """Return the owners that have as many jobs running as they may."""
-    busy = select(JobRow.owner).where(JobRow.state == State.RUNNING).group_by(JobRow.owner)
-    return set(session.scalars(busy.having(func.count() >= limit)))
-
-
-def _owners(session: Session, kind: Kind, waiting: Sequence[ColumnElement[bool]]) -> list[str]:
-    """Return the owners of waiting jobs; whose last turn is longest ago comes first."""
-    turns = select(TurnRow.owner, TurnRow.number).where(TurnRow.kind == kind)
-    numbers: dict[str, int] = dict(session.execute(turns).tuples().all())
-    owners = session.scalars(select(JobRow.owner).where(*waiting).distinct())
-    return sorted(owners, key=lambda owner: (numbers.get(owner, 0), owner))
-
-
-def _batches(session: Session, mine: Sequence[ColumnElement[bool]]) -> Sequence[str]:
-    """Return the batches of an owner's waiting jobs, in the same order."""
-    found = select(JobRow.batch_id).where(*mine).distinct()
-    order = (BatchRow.turn, BatchRow.created_at, BatchRow.id)
-    return session.scalars(select(BatchRow.id).where(BatchRow.id.in_(found)).order_by(*order)).all()
-
-
 def _first(
-    session: Session,
-    among: Sequence[ColumnElement[bool]],
-    options: Options | None,
-    *order: Any,
+    session: Session, query: Select[Any], values: dict[str, Any], options: Options | None
 ) -> str | None:
-    found = session.execute(
-        select(JobRow.id, JobRow.options)
-        .where(*among)
-        .order_by(*order, JobRow.queued_at, JobRow.position)
-        .limit(1)
-        .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer
-    ).one_or_none()
+    found = session.execute(query, values).one_or_none()
     if found is None or (options is not None and Options.from_dict(found.options) != options):
         return None
     return str(found.id)

@@ -5,10 +5,12 @@ Built once: to build a statement takes longer than to carry it out.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, case, func, select, update
+from typing import cast
+
+from sqlalchemy import Table, bindparam, case, func, select, update
 
 from services.jobs.models import State
-from services.jobs.schema import JOBS
+from services.jobs.schema import JOBS, PauseRow
 
 BEGIN = (
     update(JOBS)
@@ -30,16 +32,39 @@ BEGIN = (
 )
 """Marks a queued job running."""
 
-PROGRESS = (
-    update(JOBS)
-    .where(
-        JOBS.c.id == bindparam("job_id"),
-        JOBS.c.state == State.RUNNING,
-        JOBS.c.run == bindparam("by"),
-    )
-    .values(progress=bindparam("share"), stage=bindparam("now_at"))
+_PAUSES = cast(Table, PauseRow.__table__)
+PAUSED = select(_PAUSES.c.name).where(_PAUSES.c.name == "queue")
+"""Finds out whether a person stopped the queue."""
+
+_HELD = (
+    JOBS.c.id == bindparam("job_id"),
+    JOBS.c.state == State.RUNNING,
+    JOBS.c.run == bindparam("by"),
 )
+"""Holds for a job while it is still the caller's."""
+
+PROGRESS = update(JOBS).where(*_HELD).values(progress=bindparam("share"), stage=bindparam("now_at"))
 """Stores how far a job is, if it is still the caller's."""
+
+DONE = (
+    update(JOBS)
+    .where(*_HELD)
+    .values(
+        state=State.DONE,
+        stage="",
+        run=None,
+        crashes=0,
+        error=None,
+        progress=1.0,
+        finished_at=bindparam("now"),
+        result_at=bindparam("now"),
+        **{
+            name: bindparam(f"its_{name}") for name in ("length", "engine", "model", "note", "took")
+        },
+    )
+    .returning(JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
+)
+"""Marks a job done, if it is still the caller's."""
 
 RUNNING = select(
     func.count(), func.sum(case((JOBS.c.crashes >= bindparam("crash_limit"), 1), else_=0))

@@ -18,8 +18,8 @@ from services.jobs.history import record
 from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.once import Once, earlier, remember
 from services.jobs.requests import QUEUED, Requests
-from services.jobs.schema import JOBS, BatchRow, JobRow, PauseRow, to_batch, to_job
-from services.jobs.statements import BEGIN, PROGRESS, RUNNING
+from services.jobs.schema import JOBS, BatchRow, JobRow, to_batch, to_job
+from services.jobs.statements import BEGIN, DONE, PAUSED, PROGRESS, RUNNING
 from services.store.connection import changed_rows, connect
 
 
@@ -158,17 +158,16 @@ class JobStore(Requests):
         that carries exactly these is taken. One during which the server stopped too often waits
         until nothing else runs or could, and then runs alone.
         """
-        suspect = JobRow.crashes >= self._crash_limit
+        usual, suspect = (0, self._crash_limit - 1), (self._crash_limit, queue.MOST_CRASHES)
         now = self._clock()
         with self._passing.begin() as session:
-            if session.get(PauseRow, "queue") is not None:
+            if session.scalar(PAUSED) is not None:
                 return None
             others, suspects = session.execute(RUNNING, {"crash_limit": self._crash_limit}).one()
             if suspects:
                 return None
-            for wanted in (~suspect,) if others else (~suspect, suspect):
-                ready = [JobRow.not_before <= now, wanted]
-                found = queue.next_in_line(session, kind, ready, options, self._owner_limit)
+            for crashes in (usual,) if others else (usual, suspect):
+                found = queue.next_in_line(session, kind, now, crashes, options, self._owner_limit)
                 if found:
                     return self._begin(session, found, now)
         return None
@@ -225,20 +224,25 @@ class JobStore(Requests):
             took: The work that it cost, in seconds.
         """
         now = self._clock()
-        made: dict[str, Any] = {
-            "length": length,
-            "engine": engine,
-            "model": model,
-            "note": note,
-            "took": took,
+        values: dict[str, Any] = {
+            "job_id": job.id,
+            "by": job.run,
+            "now": now,
+            "its_length": length,
+            "its_engine": engine,
+            "its_model": model,
+            "its_note": note,
+            "its_took": took,
         }
         with self._writer.begin() as session:
-            done = self._end(session, job, State.DONE, progress=1.0, result_at=now, **made)
-            if done and job.options.speakers and job.kind is Kind.AUDIO:
+            done = session.execute(DONE, values).all()
+            if not done:
+                return False
+            record(session, done, now)
+            if job.options.speakers and job.kind is Kind.AUDIO:
                 diarization.ask(session, job.id, now)
-            if done:
-                publish()
-            return done
+            publish()
+            return True
 
     def fail(self, job: Job, error: str, *, transient: bool, kind: str | None = None) -> bool:
         """Mark a claimed job failed, with the sentence that tells a person why.
