@@ -9,7 +9,6 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from services import heap
 from services.audio.catalog import Downloads, Model, model_at, models, with_sizes
 from services.audio.engines import sortformer
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
@@ -261,7 +260,6 @@ class Runtime(Front):
         """Let go of what need not be kept; the pulse calls it."""
         self._retention.round()
         self._making_room.round()
-        heap.give_back()  # pieces that thirty people's pages and uploads left between others
 
     def _store_answers(self) -> None:
         self._store.paused()
