@@ -21,10 +21,12 @@ Made = Callable[[], str]
 
 def programs() -> Path:
     """Return the directory of PostgreSQL's programs; Debian keeps them off the PATH."""
+    if sys.platform == "win32":
+        pytest.skip("its tests reach the server by a Unix socket")
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent  # links may lie elsewhere
     installed = list(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not installed or sys.platform == "win32":
+    if not installed:
         reason = "PostgreSQL is not installed (Debian package: postgresql)"
         if os.environ.get("CI"):
             pytest.fail(reason)
