@@ -147,11 +147,19 @@ class Claims:
             took: The work that it cost, in seconds.
         """
         staged = self._results.stage(job, result)
+        published = False
+
+        def publish() -> None:
+            nonlocal published
+            if not published:  # the store may go away after it, and is then told again
+                self._results.publish(job, staged)
+                published = True
+
         try:
             finished = self._when_reached(
                 lambda: self._store.finish(
                     job,
-                    lambda: self._results.publish(job, staged),
+                    publish,
                     length=length,
                     engine=engine,
                     model=model,

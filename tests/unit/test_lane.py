@@ -257,6 +257,29 @@ def test_a_result_waits_for_a_store_that_cannot_be_reached(held_store):
     assert held_store.store.job(jobs[0].id).attempts == 1
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_a_store_that_goes_away_while_it_commits_is_told_again(held_store, monkeypatch, written):
+    """Whether or not the commit came through before the answer was lost."""
+    (job,) = held_store.submit(1)
+    finish_for_good, lost = held_store.store.finish, []
+
+    def finish_and_lose(job: Job, publish: Callable[[], None], **made) -> bool:
+        if lost:
+            return finish_for_good(job, publish, **made)
+        lost.append(job)
+        if written:
+            finish_for_good(job, publish, **made)
+        else:
+            publish()
+        raise StoreUnavailable("The job store cannot be reached now.")
+
+    monkeypatch.setattr(held_store.store, "finish", finish_and_lose)
+    worked = []
+    held_store.lane(lambda job, claims: (worked.append(job.name), finish(job, claims))).start()
+    until(lambda: held_store.states([job]) == [State.DONE] and not held_store.lanes[0]._claims.held)
+    assert worked == ["0.wav"] and held_store.results.load(job.id).text == "hello"
+
+
 def test_why_a_job_failed_is_told_when_the_store_can_be_reached(held_store):
     """Also where a worker of threads has the error told by one that nobody waits for."""
     jobs = held_store.submit(2)
