@@ -72,7 +72,10 @@ def shifts(alone: list[Transcript], begins: list[float], whole: Transcript) -> l
         for word in part.words
     ]
     found = [(normalised(word.text), word.start) for word in whole.words]
-    sequences = [" ".join(text or "-" for text, _ in words) for words in (expected, found)]
+    # One written word stays one, whatever its normalised form is.
+    sequences = [
+        " ".join(text.replace(" ", "") or "-" for text, _ in words) for words in (expected, found)
+    ]
     return [
         found[part.hyp_start_idx + n][1] - expected[part.ref_start_idx + n][1]
         for part in jiwer.process_words(*sequences).alignments[0]

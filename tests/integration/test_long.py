@@ -1,4 +1,4 @@
-"""Half an hour of digits through the real NeMo engine: words and times; a stop in the middle."""
+"""Long recordings through the real engines: words and their times; a stop in the middle."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import random
 import threading
 import time
 from pathlib import Path
+from statistics import median
 
 import jiwer
 import pytest
 
-from benchmarks import corpus
+from benchmarks import corpus, errors
 from services.audio import SAMPLE_RATE
 from services.audio.checkpoints import DIGITS
 from services.audio.engines.nemo import NemoEngine
@@ -19,6 +20,7 @@ from services.files.wav import write_wav
 from services.jobs.models import Job, Options, State
 from services.jobs.stretches import NAME
 from services.runtime import Runtime
+from tests import media
 
 NEMO = Options("nemo", DIGITS)
 PATIENCE = 240
@@ -37,8 +39,8 @@ def written(path: Path, spoken: corpus.Spoken) -> Path:
     return path
 
 
-def run(runtime: Runtime, files: list[Path]) -> list[Job]:
-    batch = runtime.submit(files, options=NEMO)
+def run(runtime: Runtime, files: list[Path], options: Options = NEMO) -> list[Job]:
+    batch = runtime.submit(files, options=options)
     runtime.wait(batch.id, PATIENCE)
     return runtime.jobs(batch.id)
 
@@ -75,6 +77,29 @@ def test_half_an_hour_is_heard_as_well_as_short_recordings_and_its_times_hold(ru
     starts = [word.start for word in found.words]
     assert starts == sorted(starts)
     assert all(word.start <= word.end <= found.duration for word in found.words)
+
+
+def test_english_is_heard_in_a_long_recording_as_in_short_ones(runtime, tmp_path):
+    prompts = [
+        corpus.Spoken(media.at_16k(media.DATA / name), text) for name, text in media.PROMPTS.items()
+    ]
+    chance = random.Random(7)
+    order = [number for _ in range(10) for number in chance.sample(range(len(prompts)), 6)]
+    long, begins = corpus.joined([prompts[number] for number in order], chance)
+    assert long.seconds > 150
+    files = [written(tmp_path / f"{n}.wav", prompt) for n, prompt in enumerate(prompts)]
+    jobs = run(runtime, [*files, written(tmp_path / "long.wav", long)], Options("whisper"))
+    *alone, whole = [runtime.result(job.id) for job in jobs]
+
+    rate, short_rate = errors.compare([long], [whole]).wer, errors.compare(prompts, alone).wer
+    assert rate <= max(short_rate, 0.02), f"{rate:.4f}, and short ones {short_rate:.4f}"
+    late = errors.shifts([alone[number] for number in order], begins, whole)
+    assert len(late) > 0.95 * len(whole.words)
+    # Whisper itself places a word otherwise in other company; what must not be is a drift.
+    third = len(late) // 3
+    assert abs(median(late[:third])) <= 0.1 and abs(median(late[-third:])) <= 0.1
+    assert sorted(map(abs, late))[int(0.9 * len(late))] <= 0.3
+    assert whole.duration == pytest.approx(long.seconds, abs=0.01)
 
 
 def test_a_stop_in_the_middle_goes_on_from_the_last_stretch(tmp_path, monkeypatch):
