@@ -13,7 +13,7 @@ from typing import Literal
 
 from tests.windows.wine import Wine, windows_path
 
-MOST_SECONDS = 300.0
+MOST_SECONDS = 900.0
 ONE_TEST_SECONDS = 120
 _SHOWN = 6000
 

@@ -121,25 +121,29 @@ class Wine:
     def _run(
         self, command: Sequence[str], cwd: Path, timeout: float, variables: Mapping[str, str]
     ) -> tuple[int, str]:
-        process = subprocess.Popen(
-            [wine_program(), *command],
-            cwd=cwd,
-            env={**os.environ, **self._variables(), **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            # The whole session: the program's own children hold the pipe open as well.
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
-            raise TimeoutError(f"ended after {timeout:.0f} s; it had written:\n{output}") from None
+        # To a file, not a pipe: Wine's own services would hold the pipe open after a program that
+        # had to be ended.
+        with tempfile.TemporaryFile() as written:
+            process = subprocess.Popen(
+                [wine_program(), *command],
+                cwd=cwd,
+                env={**os.environ, **self._variables(), **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            ended = True
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                ended = False
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            written.seek(0)
+            output = written.read().decode("utf-8", "replace").replace("\r\n", "\n")
+        if not ended:
+            raise TimeoutError(f"ended after {timeout:.0f} s; it had written:\n{output}")
         return process.returncode, output
 
     def _variables(self) -> dict[str, str]:
