@@ -68,6 +68,9 @@ _LEFT_OUT = (
 )
 _INSIDE = "cp313/"
 
+READ_SECONDS = 5.0
+"""Time for what a program wrote that had to be ended."""
+
 SET_UP_SECONDS = 300.0
 
 
@@ -121,29 +124,28 @@ class Wine:
     def _run(
         self, command: Sequence[str], cwd: Path, timeout: float, variables: Mapping[str, str]
     ) -> tuple[int, str]:
-        # To a file, not a pipe: Wine's own services would hold the pipe open after a program that
-        # had to be ended.
-        with tempfile.TemporaryFile() as written:
-            process = subprocess.Popen(
-                [wine_program(), *command],
-                cwd=cwd,
-                env={**os.environ, **self._variables(), **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=written,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            ended = True
+        process = subprocess.Popen(
+            [wine_program(), *command],
+            cwd=cwd,
+            env={**os.environ, **self._variables(), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            # No end of it is waited for: Wine's own services, which go on, hold the pipe as well.
             try:
-                process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                ended = False
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            written.seek(0)
-            output = written.read().decode("utf-8", "replace").replace("\r\n", "\n")
-        if not ended:
-            raise TimeoutError(f"ended after {timeout:.0f} s; it had written:\n{output}")
+                output, _ = process.communicate(timeout=READ_SECONDS)
+            except subprocess.TimeoutExpired as late:
+                output = (late.output or b"").decode("utf-8", "replace")
+            raise TimeoutError(f"ended after {timeout:.0f} s; it had written:\n{output}") from None
         return process.returncode, output
 
     def _variables(self) -> dict[str, str]:
