@@ -36,19 +36,22 @@ _PAUSES = cast(Table, PauseRow.__table__)
 PAUSED = select(_PAUSES.c.name).where(_PAUSES.c.name == "queue")
 """Finds out whether a person stopped the queue."""
 
-_HELD = (
+HELD = (
     JOBS.c.id == bindparam("job_id"),
     JOBS.c.state == State.RUNNING,
     JOBS.c.run == bindparam("by"),
 )
 """Holds for a job while it is still the caller's."""
 
-PROGRESS = update(JOBS).where(*_HELD).values(progress=bindparam("share"), stage=bindparam("now_at"))
+RECORD = (JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
+"""What the history needs of a job that was changed."""
+
+PROGRESS = update(JOBS).where(*HELD).values(progress=bindparam("share"), stage=bindparam("now_at"))
 """Stores how far a job is, if it is still the caller's."""
 
 DONE = (
     update(JOBS)
-    .where(*_HELD)
+    .where(*HELD)
     .values(
         state=State.DONE,
         stage="",
@@ -62,7 +65,7 @@ DONE = (
             name: bindparam(f"its_{name}") for name in ("length", "engine", "model", "note", "took")
         },
     )
-    .returning(JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
+    .returning(*RECORD)
 )
 """Marks a job done, if it is still the caller's."""
 

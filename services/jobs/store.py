@@ -19,7 +19,7 @@ from services.jobs.models import Batch, Job, Kind, NewJob, Options, State
 from services.jobs.once import Once, earlier, remember
 from services.jobs.requests import QUEUED, Requests
 from services.jobs.schema import JOBS, BatchRow, JobRow, to_batch, to_job
-from services.jobs.statements import BEGIN, DONE, PAUSED, PROGRESS, RUNNING
+from services.jobs.statements import BEGIN, DONE, HELD, PAUSED, PROGRESS, RECORD, RUNNING
 from services.store.connection import changed_rows, connect
 
 
@@ -188,7 +188,7 @@ class JobStore(Requests):
         with self._passing.begin() as session:
             for job, progress, stage in work:
                 share = min(max(progress, 0.0), 1.0)
-                values = {"job_id": job.id, "by": job.run, "share": share, "now_at": stage}
+                values = {**_claim(job), "share": share, "now_at": stage}
                 if changed_rows(session.execute(PROGRESS, values)) == 1:
                     held.add(job.id)
         return held
@@ -197,7 +197,8 @@ class JobStore(Requests):
         """Say that claimed jobs are still being worked on."""
         with self._writer.begin() as session:
             for job in jobs:
-                session.execute(update(JOBS).where(*_held(job)).values(seen_at=self._clock()))
+                seen = update(JOBS).where(*HELD).values(seen_at=self._clock())
+                session.execute(seen, _claim(job))
 
     def finish(
         self,
@@ -225,8 +226,7 @@ class JobStore(Requests):
         """
         now = self._clock()
         values: dict[str, Any] = {
-            "job_id": job.id,
-            "by": job.run,
+            **_claim(job),
             "now": now,
             "its_length": length,
             "its_engine": engine,
@@ -310,7 +310,7 @@ class JobStore(Requests):
                 ([], queued, why),
             ):
                 freed = session.execute(
-                    update(JOBS).where(*conditions, *more).values(**values).returning(*_RECORD)
+                    update(JOBS).where(*conditions, *more).values(**values).returning(*RECORD)
                 ).all()
                 record(session, freed, now, reason)
                 count += len(freed)
@@ -331,16 +331,12 @@ class JobStore(Requests):
     def _settle(
         self, session: Session, job: Job, reason: str | None, values: dict[str, Any]
     ) -> bool:
-        done = session.execute(
-            update(JOBS).where(*_held(job)).values(**values).returning(*_RECORD)
-        ).all()
+        changed = update(JOBS).where(*HELD).values(**values).returning(*RECORD)
+        done = session.execute(changed, _claim(job)).all()
         record(session, done, self._clock(), reason)
         return len(done) == 1
 
 
-_RECORD = (JOBS.c.id, JOBS.c.attempts, JOBS.c.state)
-
-
-def _held(job: Job) -> list[Any]:
-    """Return the conditions under which a claimed job is still its claimer's."""
-    return [JOBS.c.id == job.id, JOBS.c.state == State.RUNNING, JOBS.c.run == job.run]
+def _claim(job: Job) -> dict[str, str | None]:
+    """Return what `HELD` asks for: the job as its claimer has it."""
+    return {"job_id": job.id, "by": job.run}

@@ -42,6 +42,16 @@ def shape(url: str) -> dict[str, object]:
     return tables
 
 
+def check_is_todays(url: str) -> None:
+    """Check that a database has today's tables and says so."""
+    engine = connect(url, writes=False)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+        assert context.get_current_revision() == migrations.HEAD
+    engine.dispose()
+
+
 def test_the_newest_step_is_the_one_that_new_stores_start_at():
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -55,12 +65,7 @@ def test_an_old_store_becomes_what_a_new_one_is(tmp_path):
     JobStore(new).close()
     assert shape(old) == shape(new)
     for url in (old, new):
-        engine = connect(url, writes=False)
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection)
-            assert compare_metadata(context, Base.metadata) == []
-            assert context.get_current_revision() == migrations.HEAD
-        engine.dispose()
+        check_is_todays(url)
 
 
 def test_what_was_in_an_old_store_is_still_there_and_goes_on(tmp_path):
