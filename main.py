@@ -46,6 +46,7 @@ from typing import Any
 import streamlit as st
 
 from services.api import app as web
+from services.api.promptly import send_promptly
 from services.api.stopping import notice_signals
 from services.people.settings import check_address
 from services.runtime import Runtime, running
@@ -62,6 +63,7 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
         refuse(error)
     running.append(runtime)
     notice_signals()
+    send_promptly()
     gc.freeze()  # what is loaded now stays: sweeps of the memory need not look at it again
     try:
         yield {}
