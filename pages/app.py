@@ -14,8 +14,6 @@ from services.files.workspace import Workspace
 from services.people.models import Scope
 from services.runtime import Runtime
 
-HERE = Path(__file__).parent
-
 
 @st.cache_resource(scope="session", on_release=lambda workspace: workspace.release(time.time()))
 def hold(path: Path) -> Workspace:
@@ -28,9 +26,9 @@ def hold(path: Path) -> Workspace:
 if st.session_state.get("workspace") is not None:
     hold(st.session_state.workspace.path)
 
-st.set_page_config(page_title="Scriptorium", page_icon=str(HERE / "icon.svg"), layout="wide")
-st.logo(str(HERE / "logo.svg"), size="large")
-st.html(HERE / "style.css")
+st.set_page_config(page_title="Scriptorium", page_icon=context.text("icon.svg"), layout="wide")
+st.logo(context.text("logo.svg"), size="large")
+st.html(f"<style>{context.text('style.css')}</style>")
 
 
 def pages(runtime: Runtime) -> list[StreamlitPage]:
@@ -64,7 +62,10 @@ try:
     if not runtime.person.is_guest:
         with st.container(key="told"):
             told.tell()
-    st.navigation(pages(runtime), position="top").run()
+    kept = st.session_state.get("pages")
+    if kept is None or kept[0] != runtime.person:  # each page looks for its file: not every time
+        kept = st.session_state.pages = (runtime.person, pages(runtime))
+    st.navigation(kept[1], position="top").run()
 except NotAllowed as error:
     st.error(str(error), icon=":material/lock:")
 except StoreUnavailable as error:

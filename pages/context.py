@@ -6,6 +6,7 @@ import functools
 import html
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import ParamSpec
 
 import streamlit as st
@@ -27,6 +28,12 @@ BATCH, RESULT = "batch.py", "result.py"
 P = ParamSpec("P")
 
 KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
+
+
+@functools.cache
+def text(name: str) -> str:
+    """Return the text of a file beside the pages; every run of every page shows some."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def runtime() -> Runtime:

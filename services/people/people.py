@@ -8,7 +8,9 @@ from collections.abc import Callable
 from services.errors import SignedOut
 from services.people.accounts import Accounts
 from services.people.audit import Audit
+from services.people.lately import Lately
 from services.people.models import Person, Proof, Reach
+from services.people.secret import hashed
 from services.people.sessions import Sessions
 from services.people.shares import Shares
 from services.people.tokens import PREFIX, Tokens
@@ -18,6 +20,9 @@ from services.store.database import Database
 class People:
     """Accounts, sessions, tokens, shares and the audit log of one instance.
 
+    Who somebody is and what they reach is looked up once a second at most, and at once after a
+    change that is made here.
+
     Args:
         url: SQLAlchemy URL of the job store, whose tables are there already.
         idle: Seconds without a request after which a session ends.
@@ -25,7 +30,8 @@ class People:
     """
 
     def __init__(self, url: str, idle: float, clock: Callable[[], float] = time.time) -> None:
-        self._database = Database(url)
+        self._lately = Lately(clock)
+        self._database = Database(url, written=self._lately.forget)
         self.accounts = Accounts(self._database, clock)
         self.sessions = Sessions(self._database, idle, clock)
         self.tokens = Tokens(self._database, clock)
@@ -39,8 +45,16 @@ class People:
     def identify(self, cookie: str | None, bearer: str | None) -> Person | None:
         """Return who comes with this session's secret, or this token; None for nobody."""
         if bearer is not None:
-            return self.tokens.identify(bearer) if bearer.startswith(PREFIX) else None
-        return self.sessions.identify(cookie) if cookie else None
+            if not bearer.startswith(PREFIX):
+                return None
+            return self._lately.ask(
+                (Proof.TOKEN, hashed(bearer)), lambda: self.tokens.identify(bearer)
+            )
+        if not cookie:
+            return None
+        return self._lately.ask(
+            (Proof.SESSION, hashed(cookie)), lambda: self.sessions.identify(cookie)
+        )
 
     def reach(self, person: Person, editing: bool = False) -> Reach | None:
         """Return whose work somebody can see now, or may correct; None for everybody's.
@@ -50,6 +64,9 @@ class People:
         """
         if person.everything:
             return None
+        return self._lately.ask((person, editing), lambda: self._reach(person, editing))
+
+    def _reach(self, person: Person, editing: bool) -> Reach:
         if person.proof is Proof.TOKEN:
             if not self.tokens.holds(person.key):
                 raise SignedOut("This token has expired or was revoked.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from services.people.models import SCOPES, Person, Proof, Role, Scope
@@ -16,6 +16,12 @@ from services.store.database import Database
 DAYS_AT_MOST = 30
 TOUCH = 300.0
 """Seconds between two notes that a session is in use: not every request writes."""
+
+_WHOSE = (
+    select(SessionRow, UserRow)
+    .outerjoin(UserRow, UserRow.name == SessionRow.user)
+    .where(SessionRow.hash == bindparam("key"))
+)
 
 
 class Sessions:
@@ -116,12 +122,12 @@ class Sessions:
         self, session: Session, key: str, now: float
     ) -> tuple[SessionRow, UserRow | None] | None:
         """Return a session that holds, and whose it is."""
-        row = session.get(SessionRow, key)
-        if row is None or row.expires_at <= now:
+        found = session.execute(_WHOSE, {"key": key}).tuples().one_or_none()
+        if found is None or found[0].expires_at <= now:
             return None
+        row, user = found
         if row.user is None:
             return row, None
-        user = session.get(UserRow, row.user)
         return (row, user) if user is not None and not user.disabled else None
 
     def _begin(self, user: str | None, links: list[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.store.connection import connect
@@ -27,11 +28,17 @@ class Database:
 
     `with database.read() as session` sees one state of it; `with database.write() as session` is
     one transaction, written when it ends without an error.
+
+    Args:
+        url: Where it is.
+        written: Called after each transaction of `write` that was written.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, written: Callable[[], None] | None = None) -> None:
         self._engines = [connect(url, writes=False), connect(url, writes=True)]
         self._reader, self._writer = (sessionmaker(engine) for engine in self._engines)
+        if written is not None:
+            event.listen(self._writer, "after_commit", lambda _: written())
 
     def close(self) -> None:
         """Close every connection."""

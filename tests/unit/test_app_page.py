@@ -1,11 +1,14 @@
 """The frame around every page."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+from streamlit.navigation.page import StreamlitPage
 from streamlit.testing.v1 import AppTest
 
 from services.errors import StoreUnavailable
+from services.people.models import SCOPES, Person, Role
 
 APP = Path(__file__).parents[2] / "pages" / "app.py"
 
@@ -23,3 +26,25 @@ def test_a_store_that_cannot_be_reached_is_said_and_can_be_tried_again(monkeypat
     assert page.error[0].value == "The job store in jobs cannot be reached now (away)."
     page.button[0].click().run()
     assert not page.exception and len(asked) == 2
+
+
+def test_the_pages_are_made_once_and_again_when_somebody_may_do_more(monkeypatch):
+    person = Person("ana", SCOPES[Role.PERSON])
+    seen = SimpleNamespace(person=person, settings=SimpleNamespace(mode="accounts"))
+    shown = []
+
+    def navigation(pages: list[StreamlitPage], position: str) -> SimpleNamespace:
+        shown.append(pages)
+        return SimpleNamespace(run=lambda: None)
+
+    monkeypatch.setattr("pages.context.runtime", lambda: seen)
+    monkeypatch.setattr("pages.told.tell", lambda: None)
+    monkeypatch.setattr("streamlit.navigation", navigation)
+    page = AppTest.from_file(APP, default_timeout=30).run()
+    page.run()
+    assert not page.exception and shown[0] is shown[1]
+    assert [one.title for one in shown[0][:4]] == ["New batch", "Batches", "Files", "Search"]
+    seen.person = replace(person, scopes=SCOPES[Role.ADMIN])
+    page.run()
+    assert "Team" in [one.title for one in shown[2]]
+    assert "Team" not in [one.title for one in shown[1]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
 
 from services.errors import AccountError, SignedOut
 from services.jobs.store import JobStore
-from services.people import accounts, attempts
+from services.people import accounts, attempts, lately
 from services.people.models import LOCAL, Person, Proof, Role, Scope
 from services.people.people import People
 from services.people.settings import PeopleSettings, check_address
@@ -148,6 +149,24 @@ def test_what_ends_a_session_ends_what_it_reaches(people, ending):
     assert people.identify(secret, None) is None
     with pytest.raises(SignedOut):
         people.reach(person)
+
+
+def test_what_another_process_changes_is_known_a_second_later(people, clock, store_url):
+    secret, person = signed_in(people, "bo")
+    assert people.reach(person).owner == "bo"
+    with contextlib.closing(People(store_url, 12 * HOUR, clock)) as others:
+        others.accounts.disable("bo")
+    clock.now += lately.SECONDS
+    assert people.identify(secret, None) is None
+    with pytest.raises(SignedOut):
+        people.reach(person)
+
+
+def test_a_token_is_no_session_and_a_session_no_token(people):
+    token, _ = people.tokens.create("bo", "t", [Scope.READ])
+    secret, _ = signed_in(people, "bo")
+    assert people.identify(None, token) and people.identify(secret, None)
+    assert people.identify(token, None) is None and people.identify(None, secret) is None
 
 
 def test_secrets_are_kept_as_hashes_only(people, tmp_path):
