@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 import streamlit as st
@@ -10,7 +11,7 @@ from pages import components, context, jobs, options, sharing
 from pages.views import exporting, keeping
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
-from services.jobs.models import JobFilter, Kind, State
+from services.jobs.models import Batch, JobFilter, Kind, State
 from services.people.models import Scope
 
 REFRESH = "1.5s"
@@ -76,9 +77,9 @@ def discard(batch_id: str) -> None:
     runtime.discard(batch_id)
 
 
-def more(batch_id: str, kept: tuple[int, int]) -> None:
+def more(batch: Batch, kept: tuple[int, int]) -> None:
     """Show what is asked for less often."""
-    waiting = JobFilter(batch_id, (State.QUEUED,))
+    waiting = JobFilter(batch.id, (State.QUEUED,))
     if counts.get(State.QUEUED):
         st.markdown("**What still waits**")
         first_in_line = runtime.person.may(Scope.ADMIN) and st.button(
@@ -97,7 +98,7 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
         with st.expander("Run again"):
             clicked, chosen_again = options.again(runtime, "again")
             if clicked:
-                runtime.rerun(JobFilter(batch_id), chosen_again)
+                runtime.rerun(JobFilter(batch.id), chosen_again)
                 st.rerun()
     if ended and kept[0]:
         st.markdown(f"**{context.plural(kept[0], 'original')} kept, {context.size(kept[1])}**")
@@ -106,10 +107,10 @@ def more(batch_id: str, kept: tuple[int, int]) -> None:
             "Discard the rest",
             icon=":material/folder_delete:",
             on_click=discard,
-            args=(batch_id,),
+            args=(batch.id,),
         )
     st.markdown("**The whole batch**")
-    keeping.choose(runtime, batch_id)
+    keeping.choose(runtime, batch)
     if st.button("Delete", icon=":material/delete:"):
         confirm_deletion()
 
@@ -131,13 +132,6 @@ def actions(batch_id: str) -> None:
         exporting.batch(batch_id, list(results))
 
 
-def count_done(batch_id: str) -> dict[Kind, int]:
-    """Return how many results the batch has of each kind that it has any of."""
-    done = (State.DONE,)
-    found = {kind: runtime.count(JobFilter(batch_id, done, kinds=(kind,))) for kind in Kind}
-    return {kind: counted[State.DONE] for kind, counted in found.items() if counted}
-
-
 def kept_until(days: float | None) -> str:
     """Say how long the uploads of what failed or was cancelled are kept."""
     if days is None:
@@ -156,14 +150,17 @@ if batch is None:
     )
     st.stop()
 
-counts = runtime.count(JobFilter(batch.id))
-total = sum(counts.values())
+kinds = runtime.count_kinds(JobFilter(batch.id))
+counts = Counter[State]()
+for (_, state), count in kinds.items():
+    counts[state] += count
+total = counts.total()
 ended = all(state.over for state in counts)
 settled = ended and not runtime.indexing(batch.id)
 failed = sum(count for state, count in counts.items() if state.fell_short)
-kept = runtime.kept(batch.id)
+kept = runtime.kept(batch.id) if failed else (0, 0)
 mine = runtime.may_change(batch)
-results = count_done(batch.id) if counts.get(State.DONE) else {}
+results = {kind: count for (kind, state), count in kinds.items() if state is State.DONE}
 
 # All in one container: whatever stands in it, the fragment below keeps its place and with that
 # its identity, and a click that arrives while the page runs again is not lost.
@@ -175,7 +172,7 @@ with st.container():
         f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}"
         + (f" · {owner}" if owner else "")
     )
-    if runtime.count(JobFilter(batch.id, kinds=(Kind.AUDIO,))):
+    if any(kind is Kind.AUDIO for kind, _ in kinds):
         used = bool(runtime.count(JobFilter(batch.id, model=OFFLINE_MODEL)))
         offline = Choice("whisper", OFFLINE_MODEL, used)
         choice = offline if ended else runtime.engine_choice(batch.options)
@@ -187,7 +184,7 @@ with st.container():
         if mine:
             sharing.button(runtime, batch.id)
             with st.popover("More", icon=":material/more_horiz:"):
-                more(batch.id, kept)
+                more(batch, kept)
         if not ended:
             components.news([], key="ask", ask=True)
     if results:

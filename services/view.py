@@ -85,6 +85,10 @@ class View(Team):
         """Return how many jobs a filter means, by their state."""
         return self._store.count(self._visible(wanted))
 
+    def count_kinds(self, wanted: JobFilter) -> dict[tuple[Kind, State], int]:
+        """Return how many jobs a filter means, of each kind in each state."""
+        return self._store.counts(self._visible(wanted))
+
     def models(self) -> list[str]:
         """Return the models that made the results at hand."""
         return self._store.models(self._seen())

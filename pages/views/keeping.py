@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from services.jobs.keeping import FOR_EVER
+from services.jobs.models import Batch
 from services.people.models import Scope
 from services.retention import shortest_limit
 from services.runtime import Runtime
@@ -13,11 +14,8 @@ DAYS = (1.0, 7.0, 30.0, 90.0, 365.0)
 NAMES = {1.0: "a day", 7.0: "a week", 365.0: "a year"}
 
 
-def choose(runtime: Runtime, batch_id: str) -> None:
+def choose(runtime: Runtime, batch: Batch) -> None:
     """Let the person say how long the files of a batch stay after they ended."""
-    batch = runtime.batch(batch_id)
-    if batch is None:
-        return
     longest = shortest_limit(runtime.settings)
     free = longest is None or runtime.person.may(Scope.ADMIN)
     days = [one for one in DAYS if free or (longest is not None and one <= longest)]
@@ -25,14 +23,14 @@ def choose(runtime: Runtime, batch_id: str) -> None:
     if batch.keep_days not in kept:
         kept.append(batch.keep_days)
     choices = {_text(one): one for one in kept}
-    key = f"keep-{batch_id}"
+    key = f"keep-{batch.id}"
     st.selectbox(
         "Kept after the end",
         list(choices),
         index=kept.index(batch.keep_days),
         key=key,
         on_change=_keep,
-        args=(runtime, batch_id, key, choices),
+        args=(runtime, batch.id, key, choices),
     )
 
 

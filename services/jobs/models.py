@@ -173,6 +173,9 @@ class JobFilter:
     """Whose jobs at all; None for everybody's."""
 
 
+EVERY_JOB = JobFilter()
+
+
 @dataclass(frozen=True)
 class Work:
     """What an estimate needs of a job; see `Job`."""

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from services.jobs import queue
 from services.jobs.migrations import bring_up_to_date
 from services.jobs.models import (
+    EVERY_JOB,
     FELL_SHORT,
     Batch,
     BatchSummary,
@@ -123,12 +124,12 @@ class StoreReader(Database):
             )
             return [Event(row.at, State(row.state), row.attempt, row.reason) for row in rows]
 
-    def counts(self) -> dict[tuple[Kind, State], int]:
-        """Return the number of jobs of each kind in each state."""
+    def counts(self, wanted: JobFilter = EVERY_JOB) -> dict[tuple[Kind, State], int]:
+        """Return how many jobs a filter means, of each kind in each state."""
+        group = (JobRow.kind, JobRow.state)
+        query = select(*group, func.count()).where(*_meant(wanted)).group_by(*group)
         with self._reader() as session:
-            rows = session.execute(
-                select(JobRow.kind, JobRow.state, func.count()).group_by(JobRow.kind, JobRow.state)
-            )
+            rows = session.execute(query)
             return {(Kind(kind), State(state)): count for kind, state, count in rows}
 
     def places(self) -> dict[str, int]:

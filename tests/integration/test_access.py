@@ -467,6 +467,7 @@ def test_what_is_somebody_elses_is_not_there(house):
             "earlier": lambda f: f.earlier([house.runtime.job(job_id).sha256]),
             "kept": lambda f: f.kept(batch_id)[0],
             "endings": lambda f: f.endings(0.0),
+            "count_kinds": lambda f: f.count_kinds(JobFilter(batch_id)),
             "places": lambda f: f.places(),
             "result": lambda f: f.result(job_id),
             "stamp": lambda f: f.stamp(job_id),
