@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import logging
+import queue
 import subprocess
 import sys
 import threading
@@ -24,13 +25,16 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).parents[2]
 
 Answer = dict[str, Any]
+Requests = queue.SimpleQueue[dict[str, Any] | None]
 
 
 class EmbeddingProcess:
     """A process with the embedding model, started at the first request.
 
-    Any thread may ask. It is started again after it died, and ended when nothing was asked of it
-    for a while, because the model holds hundreds of megabytes.
+    Any thread may ask, and none waits until it is heard: a long result fills the pipe to a process
+    that still loads its libraries, and a page must not stand still for that. It is started again
+    after it died, and ended when nothing was asked of it for a while, because the model holds
+    hundreds of megabytes.
 
     Args:
         device: `cpu`, `cuda` or `auto`.
@@ -50,6 +54,7 @@ class EmbeddingProcess:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._process: subprocess.Popen[str] | None = None
+        self._requests: Requests = queue.SimpleQueue()
         self._asked: dict[int, Future[Answer]] = {}
         self._last = clock()
         self._closed = False
@@ -90,19 +95,15 @@ class EmbeddingProcess:
         with self._lock:
             if self._closed:
                 raise WorkerDied("the library is being closed")
-            process = self._started()
+            self._start()
             number = next(self._ids)
             self._asked[number] = answer
             self._last = self._clock()
-            assert process.stdin is not None
-            line = json.dumps({"id": number, "operation": operation, **request}) + "\n"
-            with contextlib.suppress(OSError, ValueError):  # it died: its reader says so
-                process.stdin.write(line)
-                process.stdin.flush()
+            self._requests.put({"id": number, "operation": operation, **request})
         return answer
 
-    def _started(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
+    def _start(self) -> None:
+        if not self.running:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.library.worker", self._device],
                 cwd=_ROOT,
@@ -113,13 +114,21 @@ class EmbeddingProcess:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
             processes.step_back(self._process)
-            self._asked = {}
+            self._asked, self._requests = {}, queue.SimpleQueue()
+            pipes = (self._process, self._requests)
             threading.Thread(
-                target=self._read, args=(self._process, self._asked), name="embeddings", daemon=True
+                target=_write, args=pipes, name="embeddings-requests", daemon=True
             ).start()
-        return self._process
+            threading.Thread(
+                target=self._read, args=(*pipes, self._asked), name="embeddings", daemon=True
+            ).start()
 
-    def _read(self, process: subprocess.Popen[str], asked: dict[int, Future[Answer]]) -> None:
+    def _read(
+        self,
+        process: subprocess.Popen[str],
+        requests: Requests,
+        asked: dict[int, Future[Answer]],
+    ) -> None:
         assert process.stdout is not None
         with contextlib.suppress(OSError, ValueError):  # closed while reading
             for line in process.stdout:
@@ -131,6 +140,7 @@ class EmbeddingProcess:
                     future.set_exception(LibraryError(answer["error"]))
                 else:
                     future.set_result(answer)
+        requests.put(None)
         with self._lock:
             left = list(asked.values())
             asked.clear()
@@ -142,6 +152,14 @@ class EmbeddingProcess:
             process, self._process = self._process, None
         if process is not None:
             processes.end(process)
+
+
+def _write(process: subprocess.Popen[str], requests: Requests) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(OSError, ValueError):  # it died: its reader says so
+        while (request := requests.get()) is not None:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
 
 
 def vectors(answer: Answer) -> Any:

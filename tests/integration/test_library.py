@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,26 @@ def test_a_closed_embedding_process_says_so():
     process.close()
     with pytest.raises(WorkerDied):
         process.embed(PACKAGED, ["too late"])
+
+
+def test_nobody_waits_for_an_embedding_process_that_does_not_listen_yet(monkeypatch):
+    begin, deaf = subprocess.Popen, [sys.executable, "-c", "import time; time.sleep(300)"]
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **more: begin(deaf, **more))
+    process = EmbeddingProcess("cpu")
+    answers: list[Future[dict]] = []
+
+    def ask() -> None:
+        answers.append(process.prepare("model", {"text": "more than a pipe holds " * 100_000}))
+        answers.append(process.embed("model", []))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(60)
+    assert len(answers) == 2 and not answers[0].done()
+    process.close()
+    for answer in answers:
+        with pytest.raises(WorkerDied):
+            answer.result(timeout=60)
 
 
 def test_a_model_that_is_not_there_leaves_the_search_for_words(tmp_path, monkeypatch):
