@@ -42,6 +42,7 @@ JOBS = 500
 PIECE = 4 * 1024 * 1024
 PASSWORD = "correct horse battery"
 PAGES = ("batches", "files", "search", "", "batch")
+EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN
 THINK = (1.0, 4.0)
 """Seconds that a person looks at a page before going on."""
 
@@ -65,11 +66,11 @@ class Browser:
         self._socket = socket
         self._seen = seen
         self._every: dict[str, tuple[float, float]] = {}
+        """When each fragment is due again, and its pause, in seconds."""
         self._page_hash = ""
 
     async def open(self, page: str, query: str = "") -> None:
         """Open a page; return when all of it is there."""
-        self._every.clear()
         wish = BackMsg()
         wish.rerun_script.query_string = query
         wish.rerun_script.page_name = page
@@ -81,6 +82,8 @@ class Browser:
         while (now := time.monotonic()) < end:
             due = [id for id, (at, _) in self._every.items() if at <= now]
             for id in due:
+                if id not in self._every:  # one before it had the whole page run again
+                    continue
                 wish = BackMsg()
                 wish.rerun_script.fragment_id = id
                 wish.rerun_script.page_script_hash = self._page_hash
@@ -90,7 +93,13 @@ class Browser:
             await asyncio.sleep(0.05)
 
     async def _run(self, wish: BackMsg) -> float:
+        """Send a wish and read the answer to its end.
+
+        A run that ends early makes room for another one, which belongs to the answer. A whole page
+        forgets the fragments of the one before: to a wish for one of those nothing is answered.
+        """
         begun = time.perf_counter()
+        every: dict[str, tuple[float, float]] = {}
         await self._socket.send(wish.SerializeToString())
         while True:
             said = ForwardMsg()
@@ -98,14 +107,17 @@ class Browser:
             kind = said.WhichOneof("type")
             if kind == "new_session":
                 self._page_hash = said.new_session.page_script_hash
+                every = {}
             elif kind == "auto_rerun":
-                every = said.auto_rerun.interval
-                self._every[said.auto_rerun.fragment_id] = (time.monotonic() + every, every)
+                pause = said.auto_rerun.interval
+                every[said.auto_rerun.fragment_id] = (time.monotonic() + pause, pause)
             elif kind == "delta" and said.delta.new_element.HasField("exception"):
                 self._seen.errors.append(said.delta.new_element.exception.message[:200])
             elif kind == "page_not_found":
                 self._seen.errors.append(f"no page {said.page_not_found.page_name}")
-            elif kind == "script_finished":
+            elif kind == "script_finished" and said.script_finished != EARLY:
+                whole = said.script_finished != ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
+                self._every = every if whole else {**self._every, **every}
                 return time.perf_counter() - begun
 
 
