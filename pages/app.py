@@ -69,5 +69,5 @@ try:
 except NotAllowed as error:
     st.error(str(error), icon=":material/lock:")
 except StoreUnavailable as error:
-    st.error(str(error), icon=":material/cloud_off:")
+    context.store_away(error)
     st.button("Try again", icon=":material/refresh:")

@@ -15,7 +15,7 @@ import services.runtime
 from services.api.door import COOKIE, SIGN_IN
 from services.audio.engines.host import Choice
 from services.audio.exports import clock
-from services.errors import SignedOut
+from services.errors import SignedOut, StoreUnavailable
 from services.jobs.models import Kind
 from services.library import query
 from services.runtime import Runtime
@@ -63,7 +63,8 @@ def seen_by_session() -> Runtime | None:
 def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Run a part of the page by itself, again and again.
 
-    When the session has ended meanwhile, the whole page runs again, which says so.
+    When the session has ended meanwhile, the whole page runs again, which says so. While the store
+    cannot be reached, that stands in the place of the part.
     """
 
     def made(part: Callable[P, None]) -> Callable[P, None]:
@@ -73,10 +74,17 @@ def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, N
                 part(*args, **more)
             except SignedOut:
                 st.rerun()
+            except StoreUnavailable as error:
+                store_away(error)
 
         return st.fragment(run, run_every=every)
 
     return made
+
+
+def store_away(error: StoreUnavailable) -> None:
+    """Say that the store cannot be reached now."""
+    st.error(str(error), icon=":material/cloud_off:")
 
 
 def size(count: int) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
 import streamlit as st
 
 from pages import components, context
+from services.errors import StoreUnavailable
 from services.jobs.models import JobFilter, State
+from services.runtime import Runtime
 
 KEPT = 5
 """News that stay with the browser: a tab in the background may look late."""
@@ -17,20 +20,24 @@ KEPT = 5
 @context.refreshing("3s")
 def tell() -> None:
     """Look for batches that have ended since this page was opened."""
-    runtime = context.seen_by_session()
-    if runtime is None or runtime.person.is_guest:
-        return
+    with contextlib.suppress(StoreUnavailable):  # the page itself says so
+        runtime = context.seen_by_session()
+        if runtime is not None and not runtime.person.is_guest:
+            _tell(runtime)
+
+
+def _tell(runtime: Runtime) -> None:
     session = st.session_state
     since = session.setdefault("told_until", time.time())
     news = session.setdefault("news", [])
     for ending in reversed(runtime.endings(since)):
-        session.told_until = ending.at
         batch = JobFilter(ending.batch_id)
-        counts = runtime.count(batch)
-        if not counts or any(not state.over for state in counts):
+        counts, first = runtime.count(batch), runtime.find(batch, 1)
+        session.told_until = ending.at  # not before: the store may go away
+        if not first or any(not state.over for state in counts):
             continue  # deleted, or tried again meanwhile
         total = sum(counts.values())
-        name = context.batch_name(runtime.find(batch, 1)[0].name, total)
+        name = context.batch_name(first[0].name, total)
         states = (State.DONE, State.FAILED, State.CANCELLED)
         result = ", ".join(f"{counts[state]} {state}" for state in states if state in counts)
         good = counts.get(State.DONE) == total

@@ -442,6 +442,31 @@ part()
     assert not shown.exception and shown.session_state.runs == 2
 
 
+def test_a_part_that_cannot_reach_the_store_says_so_in_its_place():
+    shown = AppTest.from_string(
+        """
+import streamlit as st
+
+from pages import context
+from services.errors import StoreUnavailable
+
+
+@context.refreshing(None)
+def part():
+    raise StoreUnavailable("The job store cannot be reached now.")
+
+
+st.write("before")
+part()
+st.write("after")
+""",
+        default_timeout=60,
+    ).run()
+    assert not shown.exception
+    assert [one.value for one in shown.error] == ["The job store cannot be reached now."]
+    assert [one.value for one in shown.markdown] == ["before", "after"]
+
+
 # --- methods ------------------------------------------------------------------------------
 
 
