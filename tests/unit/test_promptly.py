@@ -1,6 +1,7 @@
 import asyncio
 import socket
 from asyncio import base_events
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,4 +34,6 @@ def test_a_connection_to_a_socket_as_streamlit_opens_it_waits_for_no_acknowledge
             finally:
                 writer.close()
 
-    assert asyncio.run(accepted_without_delay())
+    # In a thread of its own: a browser's test may have left its running loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, accepted_without_delay()).result()
