@@ -30,10 +30,9 @@ class Lately:
         """Return what `find` returned lately for this key, or what it returns now."""
         # What is forgotten while it is being found is put where nobody looks any more.
         answers, now = self._answers, self._clock()
-        if key in answers:
-            at, found = answers[key]
-            if 0 <= now - at < SECONDS:
-                return found  # type: ignore[return-value]
+        kept = answers.get(key)
+        if kept is not None and 0 <= now - kept[0] < SECONDS:
+            return kept[1]  # type: ignore[return-value]
         found = find()
         if found is not None:
             if len(answers) >= _MOST:
