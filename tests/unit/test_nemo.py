@@ -11,7 +11,7 @@ import pytest
 
 from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.checkpoints import DIGITS
-from services.audio.engines import Hints
+from services.audio.engines import Hints, nemo_cpu
 from services.audio.engines.nemo import load
 from services.config import Settings
 from services.errors import ModelUnavailable
@@ -113,19 +113,14 @@ def test_the_plain_call_gives_the_same_text(nemo, recordings):
     assert [one.text for one in nemo.transcribe(clips)] == [one.text for one in plain]
 
 
-def test_fused_attention_hears_the_same_as_the_checkpoints_own(nemo, recordings):
+def test_a_model_tuned_for_a_cpu_hears_the_same_as_the_checkpoints_own(nemo, recordings, root):
     clips = [samples for _, samples in recordings]
-    fused = nemo.transcribe(clips)
-    layers = [one for one in nemo._model.modules() if getattr(one, "use_pytorch_sdpa", False)]
-    assert layers
-    try:
-        for layer in layers:
-            layer.use_pytorch_sdpa = False
-        plain = nemo.transcribe(clips)
-    finally:
-        for layer in layers:
-            layer.use_pytorch_sdpa = True
-    for one, other in zip(fused, plain, strict=True):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nemo_cpu, "tune", lambda model: None)
+        plain = load(DIGITS, Settings(data_dir=root, device="cpu"), quiet)
+    kinds = [{type(one) for one in engine._model.modules()} for engine in (nemo, plain)]
+    assert nemo_cpu.Subsampling in kinds[0] and nemo_cpu.Subsampling not in kinds[1]
+    for one, other in zip(nemo.transcribe(clips), plain.transcribe(clips), strict=True):
         assert one.text == other.text
         assert [w.start for w in one.words] == [w.start for w in other.words]
         assert [w.confidence for w in one.words] == pytest.approx(

@@ -60,7 +60,9 @@ def load(model: str, settings: Settings, report: Report) -> NemoEngine:
     loaded = restore(model, "ASRModel", settings, report, "nemo_model")
     device = loaded.device.type
     if device == "cpu":
-        _fuse_attention(loaded)
+        from services.audio.engines.nemo_cpu import tune
+
+        tune(loaded)
     engine = NemoEngine(loaded, model, device, settings.precision, settings.nemo_input)
     report("warming up", None)
     engine.transcribe([np.zeros(SAMPLE_RATE, np.float32)])
@@ -181,17 +183,6 @@ class NemoEngine:
             manifest = directory / f"{directory.name}.json"
             write_atomic(manifest, "\n".join(json.dumps(entry) for entry in entries))
             yield str(manifest)
-
-
-def _fuse_attention(model: Any) -> None:
-    """Have a Conformer's attention computed by PyTorch's fused function, NeMo's own option.
-
-    Step by step, as a checkpoint's configuration mostly says, it takes a third more of a CPU's
-    time for clips of half a minute. The same is computed, to rounding.
-    """
-    for module in model.modules():
-        if hasattr(module, "use_pytorch_sdpa"):
-            module.use_pytorch_sdpa = True
 
 
 @contextlib.contextmanager
