@@ -180,13 +180,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--digits", type=Path, help="ZIP of spoken digits")
     parser.add_argument("--model", default=DIGITS, help="NeMo checkpoint: name or path")
+    parser.add_argument("--precision", default="auto", help="of ours; see the README's settings")
     options = parser.parse_args()
     sources = [corpus.digits(options.digits), corpus.prompts()]
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, PyAV {av.__version__}")
     print(f"sources: {len(sources[0])} digits, {len(sources[1])} prompts")
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        settings = Settings(data_dir=root / "data", disk_reserve_mb=0)
+        settings = Settings(data_dir=root / "data", disk_reserve_mb=0, precision=options.precision)
         with Runtime(settings) as runtime:
             model = restore(options.model, "ASRModel", settings, lambda *_: None, "nemo_model")
             ours = Ours(runtime, Options("nemo", options.model))

@@ -78,7 +78,8 @@ class Settings(BaseSettings, PeopleSettings):
     """Where speech models run."""
 
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Number format of NeMo models on a GPU; on the CPU it is always float32."""
+    """Number format that NeMo models compute in; `auto` is bfloat16 on a GPU that has it, and
+    float32 on a CPU, where bfloat16 is faster if the processor has it (AVX512-BF16, AMX)."""
 
     hub_timeout: float = Field(3.0, gt=0, le=60)
     """Seconds that the model hub has to answer before it counts as out of reach."""

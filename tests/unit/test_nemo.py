@@ -128,6 +128,19 @@ def test_a_model_tuned_for_a_cpu_hears_the_same_as_the_checkpoints_own(nemo, rec
         )
 
 
+def test_in_bfloat16_it_hears_the_same_words(nemo, recordings, monkeypatch):
+    clips = [samples for _, samples in recordings]
+    exact = nemo.transcribe(clips)
+    monkeypatch.setattr(nemo, "_precision", "bfloat16")
+    found = nemo.transcribe(clips)
+    assert [one.text for one in found] == [word for word, _ in recordings]
+    confidences = [
+        [word.confidence for one in each for word in one.words] for each in (exact, found)
+    ]
+    assert confidences[0] != confidences[1]  # it does compute in another way
+    assert confidences[1] == pytest.approx(confidences[0], abs=0.1)
+
+
 def test_a_model_that_cannot_listen_for_phrases_goes_on_without(nemo, recordings):
     """This one has no tokenizer, which NeMo's phrase boosting needs."""
     clip, word = recordings[0][1], recordings[0][0]

@@ -51,5 +51,11 @@ def test_names_are_listened_for_while_they_are_wanted(engine, noise):
     assert engine.transcribe(noise) == before
 
 
+def test_in_bfloat16_words_have_times_and_confidences_too(engine, noise, monkeypatch):
+    monkeypatch.setattr(engine, "_precision", "bfloat16")
+    for one in engine.transcribe(noise):
+        assert one.words and all(0 <= word.confidence <= 1 for word in one.words)
+
+
 def test_it_says_that_it_does_not_translate(engine):
     assert "does not translate" in engine.left_aside(Hints(translate_to="en"))[0]

@@ -159,11 +159,19 @@ class NemoEngine:
             torch.set_num_threads(self.cores or _cores())
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
-            if self.device == "cuda" and self._precision != "float32":
-                best = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-                chosen = best if self._precision == "auto" else self._precision
-                stack.enter_context(torch.autocast("cuda", dtype=getattr(torch, chosen)))
+            if (precision := self._lower_precision()) is not None:
+                stack.enter_context(torch.autocast(self.device, dtype=getattr(torch, precision)))
             yield
+
+    def _lower_precision(self) -> str | None:
+        import torch
+
+        if self._precision == "float32":
+            return None
+        if self.device == "cpu":  # of its own accord it hears what NeMo called by hand hears
+            return "bfloat16" if self._precision == "bfloat16" else None
+        best = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        return best if self._precision == "auto" else self._precision
 
     @contextlib.contextmanager
     def _source(self, batch: Sequence[Samples]) -> Iterator[list[Samples] | str]:

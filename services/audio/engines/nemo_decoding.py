@@ -90,7 +90,7 @@ class Decoding:
         if self._ctc:
             best = found.y_sequence.max(dim=-1)
             taken = best.indices != self._model.decoding.blank_id
-            sure, taken = best.values.exp().cpu().numpy(), taken.cpu().numpy()
+            sure, taken = best.values.float().exp().cpu().numpy(), taken.cpu().numpy()
             spans = [(int(s["start_offset"]), int(s["end_offset"]) + 1) for s in stamps]
             return [_mean(sure[start:end], taken[start:end]) for start, end in spans]
         own = found.word_confidence or []
