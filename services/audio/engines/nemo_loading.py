@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from typing import Any
 
 from services.audio import checkpoints
@@ -11,6 +12,10 @@ from services.audio.engines import Report
 from services.config import Settings
 from services.errors import ModelUnavailable
 from services.heap import give_back
+
+_SHAPES = "64"
+"""Shapes for which code and buffers are kept on a CPU. Clips are of any length: the thousand that
+oneDNN and PyTorch's layer on it keep by themselves grow to most of a gigabyte."""
 
 
 def restore(model: str, kind: str, settings: Settings, report: Report, setting: str) -> Any:
@@ -32,6 +37,8 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
     report("unpacking the model", None)
     directory = checkpoints.unpacked(found, settings.models_dir, settings.disk_reserve)
     report("loading NeMo", None)
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):  # read at its first use
+        os.environ.setdefault(cache, _SHAPES)
     import torch
     from nemo.collections.asr import models
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
