@@ -11,7 +11,7 @@ import pytest
 
 from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.checkpoints import DIGITS
-from services.audio.engines import Hints, nemo_cpu
+from services.audio.engines import Hints
 from services.audio.engines.nemo import load
 from services.config import Settings
 from services.errors import ModelUnavailable
@@ -114,12 +114,16 @@ def test_the_plain_call_gives_the_same_text(nemo, recordings):
 
 
 def test_a_model_tuned_for_a_cpu_hears_the_same_as_the_checkpoints_own(nemo, recordings, root):
+    from services.audio.engines import nemo_cpu
+
     clips = [samples for _, samples in recordings]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nemo_cpu, "tune", lambda model: None)
         plain = load(DIGITS, Settings(data_dir=root, device="cpu"), quiet)
-    kinds = [{type(one) for one in engine._model.modules()} for engine in (nemo, plain)]
-    assert nemo_cpu.Subsampling in kinds[0] and nemo_cpu.Subsampling not in kinds[1]
+    for engine, tuned in ((nemo, True), (plain, False)):
+        layers = list(engine._model.modules())
+        assert any(getattr(one, "use_pytorch_sdpa", False) for one in layers) is tuned
+        assert any(isinstance(one, nemo_cpu.Subsampling) for one in layers) is tuned
     for one, other in zip(nemo.transcribe(clips), plain.transcribe(clips), strict=True):
         assert one.text == other.text
         assert [w.start for w in one.words] == [w.start for w in other.words]

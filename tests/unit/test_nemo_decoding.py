@@ -54,7 +54,9 @@ def test_names_are_listened_for_while_they_are_wanted(engine, noise):
 def test_in_bfloat16_words_have_times_and_confidences_too(engine, noise, monkeypatch):
     monkeypatch.setattr(engine, "_precision", "bfloat16")
     for one in engine.transcribe(noise):
-        assert one.words and all(0 <= word.confidence <= 1 for word in one.words)
+        assert one.words
+        for word in one.words:
+            assert 0 <= word.start <= word.end and 0 <= word.confidence <= 1
 
 
 def test_it_says_that_it_does_not_translate(engine):
