@@ -49,3 +49,67 @@ def test_layers_that_are_not_known_are_left_as_they_are():
     before = nemo.conv
     tune(torch.nn.Sequential(nemo))
     assert nemo.conv is before
+
+
+def conformer(**others: Any) -> Any:
+    import torch
+    from nemo.collections.asr.modules import ConformerEncoder
+
+    torch.manual_seed(2)
+    made = ConformerEncoder(
+        feat_in=40, n_layers=2, d_model=32, n_heads=4, subsampling_factor=4, **others
+    ).eval()
+    for name, parameter in made.named_parameters():
+        if "pos_bias" in name:  # zero where nothing was learned
+            torch.nn.init.normal_(parameter)
+    return made
+
+
+@pytest.mark.parametrize("lengths", [[400], [400, 399, 161, 5], [90, 300]])
+def test_frames_hear_their_own_clip_as_with_nemo(lengths):
+    import torch
+
+    from services.audio.engines.nemo_cpu import Attention, tune
+
+    nemo = conformer()
+    ours = copy.deepcopy(nemo)
+    tune(ours)
+    assert all(isinstance(layer.self_attn, Attention) for layer in ours.layers)
+    clips, frames = torch.randn(len(lengths), 40, max(lengths)), torch.tensor(lengths)
+    with torch.inference_mode():
+        expected, ends = nemo(audio_signal=clips, length=frames)
+        found, found_ends = ours(audio_signal=clips, length=frames)
+    assert found_ends.tolist() == ends.tolist()
+    for one, other, end in zip(found, expected, ends.tolist(), strict=True):
+        torch.testing.assert_close(one[:, :end], other[:, :end], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "others", [{"att_context_size": [16, 16]}, {"self_attention_model": "abs_pos"}]
+)
+def test_attention_of_other_kinds_is_left_to_nemo(others):
+    from services.audio.engines.nemo_cpu import Attention, tune
+
+    ours = conformer(**others)
+    tune(ours)
+    assert not any(isinstance(module, Attention) for module in ours.modules())
+
+
+def test_frames_of_an_earlier_part_are_left_to_nemo():
+    import torch
+
+    from services.audio.engines.nemo_cpu import tune
+
+    nemo = conformer()
+    ours = copy.deepcopy(nemo)
+    tune(ours)
+    attention, tuned = nemo.layers[0].self_attn, ours.layers[0].self_attn
+    frames, cache = torch.randn(1, 10, 32), torch.randn(1, 6, 32)
+    distances, mask = torch.randn(1, 31, 32), torch.zeros(1, 10, 16, dtype=torch.bool)
+    attention.cache_drop_size = tuned._nemo.cache_drop_size = 0
+    call = {"mask": mask, "pos_emb": distances, "cache": cache}
+    with torch.inference_mode():
+        expected, kept = attention(frames, frames, frames, **call)
+        found, ours_kept = tuned(frames, frames, frames, **call)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(ours_kept, kept)

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from nemo.collections.asr.modules import ConformerEncoder
+from nemo.collections.asr.parts.submodules.multi_head_attention import (
+    RelPositionMultiHeadAttention,
+)
 from nemo.collections.asr.parts.submodules.subsampling import ConvSubsampling, MaskedConvSequential
 
 
 def tune(model: Any) -> None:
     """Have a model's attention and subsampling computed in the way that suits a CPU."""
-    for module in model.modules():
+    for module in list(model.modules()):
+        if isinstance(module, ConformerEncoder) and list(module.att_context_size) == [-1, -1]:
+            for layer in module.layers:
+                if type(layer.self_attn) is RelPositionMultiHeadAttention:
+                    layer.self_attn = Attention(layer.self_attn)
         if hasattr(module, "use_pytorch_sdpa"):
             # PyTorch's fused attention, an option of NeMo's. Step by step, as a checkpoint's
             # configuration mostly says, clips of half a minute take a third longer.
@@ -65,3 +73,61 @@ class Subsampling(torch.nn.Module):
         for place, clip in zip(made, clips, strict=True):
             place[:, : clip.shape[1]] = clip
         return made, torch.tensor(frames)
+
+
+class Attention(torch.nn.Module):
+    """Attention with relative positions of all frames to all, for one clip after the other.
+
+    The method is Transformer-XL's (https://arxiv.org/abs/1901.02860, section 3.3). NeMo masks what
+    lies behind each clip's end, and shifts the scores of positions by copying them. A clip alone
+    needs no mask, and its shifted scores are the same memory read with another stride.
+    """
+
+    def __init__(self, nemo: RelPositionMultiHeadAttention) -> None:
+        super().__init__()
+        self._nemo = nemo
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        pos_emb: torch.Tensor,
+        cache: torch.Tensor | None = None,
+    ) -> Any:
+        """Return what each frame takes from all frames of its clip.
+
+        Args:
+            query: Shape (clips, frames, features), like `key` and `value`.
+            mask: True where a frame may not be heard, of shape (clips, frames, frames).
+            pos_emb: Encoding of the distances frames - 1 to 1 - frames, of shape
+                (1, 2 * frames - 1, features).
+            cache: Earlier frames, which are left to NeMo.
+
+        Returns:
+            Shape (clips, frames, features); what lies behind a clip's end is of no meaning.
+        """
+        nemo = self._nemo
+        if cache is not None or mask is None:
+            return nemo(query, key, value, mask, pos_emb, cache)
+        clips, frames, _ = query.shape
+        heads, size = nemo.h, nemo.d_k
+        q, k, v = nemo.forward_qkv(query, key, value)  # (clips, heads, frames, size)
+        by_content = q + nemo.pos_bias_u[:, None]
+        by_distance = (q + nemo.pos_bias_v[:, None]) / nemo.s_d_k
+        distances = nemo.linear_pos(pos_emb).view(-1, heads, size).permute(1, 2, 0)
+        heard = q.new_zeros(clips, frames, heads, size)
+        for clip, end in enumerate((~mask[:, 0]).sum(-1).clamp(min=1).tolist()):
+            near = distances[:, :, frames - end : frames + end - 1]
+            scores = torch.matmul(by_distance[clip, :, :end], near)  # (heads, end, 2 * end - 1)
+            # Of frame i to frame j it stands in column end - 1 - i + j.
+            width = 2 * end - 1
+            shifted = scores.as_strided((heads, end, end), (end * width, width - 1, 1), end - 1)
+            heard[clip, :end] = torch.nn.functional.scaled_dot_product_attention(
+                by_content[clip, None, :, :end],
+                k[clip, None, :, :end],
+                v[clip, None, :, :end],
+                attn_mask=shifted[None],
+            )[0].transpose(0, 1)
+        return nemo.linear_out(heard.view(clips, frames, heads * size))
