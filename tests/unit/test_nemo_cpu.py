@@ -51,6 +51,42 @@ def test_layers_that_are_not_known_are_left_as_they_are():
     assert nemo.conv is before
 
 
+@pytest.mark.parametrize("others", [{}, {"normalize": "all_features"}, {"normalize": None}])
+@pytest.mark.parametrize("lengths", [[16_000], [40_000, 39_999, 17_120, 400]])
+def test_features_of_clips_of_any_lengths_are_nemos(others, lengths):
+    import torch
+    from nemo.collections.asr.parts.preprocessing.features import FilterbankFeatures
+
+    from services.audio.engines.nemo_cpu import log_mels, tune
+
+    torch.manual_seed(3)
+    given = {"n_window_size": 400, "n_window_stride": 160, "dither": 0.0, "pad_to": 0} | others
+    nemo, ours = FilterbankFeatures(**given).eval(), FilterbankFeatures(**given).eval()
+    tune(torch.nn.Sequential(ours))
+    assert ours.forward.func is log_mels
+    samples = torch.tensor(lengths)
+    signals = torch.randn(len(lengths), max(lengths)) * (
+        torch.arange(max(lengths)) < samples[:, None]
+    )
+    expected, ends = nemo(signals, samples)
+    found, found_ends = ours(signals, samples)
+    assert found_ends.tolist() == ends.tolist()
+    torch.testing.assert_close(found, expected[:, :, : max(ends)], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("others", [{"exact_pad": True}, {"mag_power": 1.0}, {"preemph": None}])
+def test_features_of_other_kinds_are_left_to_nemo(others):
+    import torch
+    from nemo.collections.asr.parts.preprocessing.features import FilterbankFeatures
+
+    from services.audio.engines.nemo_cpu import tune
+
+    features = FilterbankFeatures(**others)
+    before = features.forward
+    tune(torch.nn.Sequential(features))
+    assert features.forward is before
+
+
 def conformer(**others: Any) -> Any:
     import torch
     from nemo.collections.asr.modules import ConformerEncoder

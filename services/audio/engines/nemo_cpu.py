@@ -1,12 +1,19 @@
-"""Makes NeMo's Conformers faster on a CPU. The same is computed, to rounding."""
+"""Makes NeMo's Conformers faster on a CPU. The same is computed, to rounding.
+
+NeMo computes for a batch at once, in tensors beyond every cache, and masks what lies behind each
+clip's end. Here a clip is computed after the other wherever that costs nothing: it stays in the
+cache, and ends where it ends.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from nemo.collections.asr.modules import ConformerEncoder
+from nemo.collections.asr.parts.preprocessing.features import FilterbankFeatures, normalize_batch
 from nemo.collections.asr.parts.submodules.multi_head_attention import (
     RelPositionMultiHeadAttention,
 )
@@ -14,8 +21,10 @@ from nemo.collections.asr.parts.submodules.subsampling import ConvSubsampling, M
 
 
 def tune(model: Any) -> None:
-    """Have a model's attention and subsampling computed in the way that suits a CPU."""
+    """Have a model's features, subsampling and attention computed in the way that suits a CPU."""
     for module in list(model.modules()):
+        if type(module) is FilterbankFeatures and _gives_log_mels(module):
+            module.forward = functools.partial(log_mels, module)
         if isinstance(module, ConformerEncoder) and list(module.att_context_size) == [-1, -1]:
             for layer in module.layers:
                 if type(layer.self_attn) is RelPositionMultiHeadAttention:
@@ -28,12 +37,52 @@ def tune(model: Any) -> None:
             module.conv = Subsampling([*module.conv])
 
 
+def _gives_log_mels(features: FilterbankFeatures) -> bool:
+    return (
+        features.log
+        and features.log_zero_guard_type == "add"
+        and features.mag_power == 2.0
+        and features.preemph is not None
+        and features.frame_splicing == 1
+        and not features.exact_pad
+        and not features.use_grads
+    )
+
+
+def log_mels(
+    nemo: FilterbankFeatures, signals: torch.Tensor, lengths: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return log-mel features of a batch, and their frames, as `nemo` would without dither.
+
+    Args:
+        signals: float32 of shape (clips, samples).
+        lengths: Samples of each clip, of shape (clips,).
+
+    Returns:
+        float32 of shape (clips, features, frames of the longest), and int64 of shape (clips,).
+    """
+    frames = nemo.get_seq_len(lengths)
+    made = signals.new_full((len(signals), nemo.nfilt, max(1, int(frames.max()))), nemo.pad_value)
+    with torch.autocast(signals.device.type, enabled=False):
+        for place, signal, length, end in zip(made, signals, lengths, frames, strict=True):
+            clip = signal[None, :length]
+            clip = torch.cat((clip[:, :1], clip[:, 1:] - nemo.preemph * clip[:, :-1]), dim=1)
+            spectrum = torch.view_as_real(nemo.stft(clip))
+            # NeMo sums the two squares along an axis of two, takes the root, and squares it again.
+            power = spectrum[..., 0].square().addcmul_(spectrum[..., 1], spectrum[..., 1])
+            mels = torch.matmul(nemo.fb, power)
+            mels = torch.log(mels + nemo.log_zero_guard_value_fn(mels))[:, :, :end]
+            if nemo.normalize:
+                mels, _, _ = normalize_batch(mels, end[None], nemo.normalize)
+            place[:, :end] = mels[0]
+    return made, frames
+
+
 class Subsampling(torch.nn.Module):
     """The convolutions that shorten a spectrogram, for one clip after the other.
 
-    NeMo takes a batch at once, in tensors beyond every cache, and sets what lies behind each clip
-    to zero before and after every layer. A clip alone ends where it ends: the convolutions' own
-    padding is these zeros.
+    Between the layers NeMo sets what lies behind a clip to zero. To a clip alone the convolutions'
+    own padding is these zeros.
     """
 
     def __init__(self, layers: Sequence[torch.nn.Module]) -> None:
@@ -78,9 +127,8 @@ class Subsampling(torch.nn.Module):
 class Attention(torch.nn.Module):
     """Attention with relative positions of all frames to all, for one clip after the other.
 
-    The method is Transformer-XL's (https://arxiv.org/abs/1901.02860, section 3.3). NeMo masks what
-    lies behind each clip's end, and shifts the scores of positions by copying them. A clip alone
-    needs no mask, and its shifted scores are the same memory read with another stride.
+    The method is Transformer-XL's (https://arxiv.org/abs/1901.02860, section 3.3). NeMo shifts the
+    scores of distances by copying them; here they are read where they lie, with another stride.
     """
 
     def __init__(self, nemo: RelPositionMultiHeadAttention) -> None:
