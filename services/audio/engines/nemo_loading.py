@@ -14,8 +14,8 @@ from services.errors import ModelUnavailable
 from services.heap import give_back
 
 _SHAPES = "64"
-"""Shapes for which code and buffers are kept on a CPU. Clips are of any length: the thousand that
-oneDNN and PyTorch's layer on it keep by themselves grow to most of a gigabyte."""
+"""Shapes for which oneDNN keeps compiled code on a CPU. By itself it keeps a thousand, and clips
+are of any length: that is a tenth of all memory after hours of sound."""
 
 
 def restore(model: str, kind: str, settings: Settings, report: Report, setting: str) -> Any:
@@ -37,8 +37,7 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
     report("unpacking the model", None)
     directory = checkpoints.unpacked(found, settings.models_dir, settings.disk_reserve)
     report("loading NeMo", None)
-    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):  # read at its first use
-        os.environ.setdefault(cache, _SHAPES)
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _SHAPES)  # read at its first use
     import torch
     from nemo.collections.asr import models
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
