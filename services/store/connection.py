@@ -135,13 +135,20 @@ def _postgresql(address: URL, writes: bool, lasting: bool) -> Engine:
 
 
 def _raise(error: type[TransientError], address: URL, context: Any) -> None:
-    """Raise `error` in place of what the driver did."""
-    where, said = address.database, " ".join(str(context.original_exception).split())
+    """Raise `error` in place of what the driver did.
+
+    What PostgreSQL's driver says names addresses and accounts: that is for the log, not for all.
+    """
+    cause, where = context.original_exception, f"in {address.database}"
+    away = f"cannot be reached now ({cause})"
+    if address.get_backend_name() == "postgresql":
+        where = "on PostgreSQL"
+        away = "cannot be reached now (the server's log says why)"
     sentence = {
-        DiskFull: f"Disk full: there was no room for the job store in {where}. Free some space",
-        StoreUnavailable: f"The job store in {where} cannot be reached now ({said})",
+        DiskFull: f"Disk full: there was no room for the job store {where}. Free some space",
+        StoreUnavailable: f"The job store {where} {away}",
     }[error]
-    raise error(f"{sentence}; what waits goes on by itself.") from context.original_exception
+    raise error(f"{sentence}; what waits goes on by itself.") from cause
 
 
 def changed_rows(result: Result[Any]) -> int:

@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import text
 
 from services.config import Settings
-from services.errors import SettingsError
+from services.errors import SettingsError, StoreUnavailable
 from services.jobs import migrations
 from services.jobs.models import JobFilter, Kind, NewJob, Options, State
 from services.jobs.store import JobStore
@@ -70,6 +70,13 @@ def test_a_database_that_goes_away_for_a_while_costs_time_and_nothing_else(tmp_p
             wanted = JobFilter(batch.id)
             until(lambda: runtime.count(wanted).get(State.DONE, 0) >= 2)
             server.stop()
+            with pytest.raises(StoreUnavailable) as away:
+                runtime.count(wanted)
+            assert str(away.value) == (
+                "The job store on PostgreSQL cannot be reached now (the server's log says why); "
+                "what waits goes on by itself."
+            )
+            assert "connection" in str(away.value.__cause__)
             time.sleep(2)
             server.start()
             runtime.wait(batch.id, 120)
