@@ -67,7 +67,7 @@ def change_password() -> None:
         try:
             account.set_password(old, new)
         except ScriptoriumError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(context.plain(str(error)), icon=":material/error:")
         else:
             st.rerun()
 
@@ -86,7 +86,7 @@ def delete_mine() -> None:
         st.rerun()
 
 
-st.title(user.name)
+st.title(context.plain(user.name))
 st.caption(
     f"{user.role.capitalize()} · signs in with {'a provider' if user.subject else 'a password'}"
 )

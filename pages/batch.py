@@ -166,11 +166,11 @@ results = {kind: count for (kind, state), count in kinds.items() if state is Sta
 # its identity, and a click that arrives while the page runs again is not lost.
 with st.container():
     first = runtime.find(JobFilter(batch.id), 1)
-    st.title(context.batch_name(first[0].name if first else "Batch", total))
+    st.title(context.plain(context.batch_name(first[0].name if first else "Batch", total)))
     owner = context.shared_by(runtime, batch.owner)
     st.caption(
         f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}"
-        + (f" · {owner}" if owner else "")
+        + (f" · {context.plain(owner)}" if owner else "")
     )
     if any(kind is Kind.AUDIO for kind, _ in kinds):
         used = bool(runtime.count(JobFilter(batch.id, model=OFFLINE_MODEL)))

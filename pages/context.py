@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -84,7 +85,16 @@ def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, N
 
 def store_away(error: StoreUnavailable) -> None:
     """Say that the store cannot be reached now."""
-    st.error(str(error), icon=":material/cloud_off:")
+    st.error(plain(str(error)), icon=":material/cloud_off:")
+
+
+def plain(text: str) -> str:
+    """Return text that somebody else wrote so that Markdown shows it as it is.
+
+    A name or a title must make no link, picture or formula on the page of who reads it. (An address
+    becomes a link all the same, to itself.)
+    """
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!:|~$<>&@])", r"\\\1", text)
 
 
 def size(count: int) -> str:
@@ -191,7 +201,7 @@ def paused_banner(runtime: Runtime) -> None:
             icon=":material/pause_circle:",
         )
     if reason := runtime.paused():
-        st.warning(f"**Paused.** {reason}", icon=":material/pause_circle:")
+        st.warning(f"**Paused.** {plain(reason)}", icon=":material/pause_circle:")
 
 
 def empty(icon: str, title: str, text: str, page: str = "", label: str = "") -> None:

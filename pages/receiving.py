@@ -129,7 +129,7 @@ def _copy(runtime: Runtime, files: list[Any]) -> None:
             try:
                 stored = state.workspace.add(name_in_form(file.name), file, file.size)
             except (ScriptoriumError, OSError) as error:
-                st.error(f"“{file.name}” was not received: {error}")
+                st.error(context.plain(f"“{file.name}” was not received: {error}"))
                 continue
             state.received[file.file_id] = Received(stored, runtime.inspect(stored))
 
@@ -147,7 +147,9 @@ def _guarded(action: Callable[[], None]) -> Callable[[], None]:
         try:
             action()
         except (ScriptoriumError, OSError) as error:
-            st.error(f"Nothing can be received now: {error}", icon=":material/error:")
+            st.error(
+                context.plain(f"Nothing can be received now: {error}"), icon=":material/error:"
+            )
 
     return call
 

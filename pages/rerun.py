@@ -52,7 +52,7 @@ def changes(runtime: Runtime, job: Job, result: Result) -> None:
         f"Compared with the earlier run: {said if count else 'the same words'}",
         icon=":material/difference:",
     ):
-        st.caption(f"The earlier run was made by {made_by}.")
+        st.caption(f"The earlier run was made by {context.plain(made_by)}.")
         lines = [
             f"<p><del>{html.escape(change.before)}</del> <ins>{html.escape(change.after)}</ins></p>"
             for change in found.changes[:MOST_CHANGES]

@@ -33,7 +33,7 @@ def show_history(events: list[Event]) -> None:
                 "When": [f"{datetime.fromtimestamp(e.at):%d %b, %H:%M:%S}" for e in events],
                 "State": [str(e.state) for e in events],
                 "Attempt": [str(e.attempt or "") for e in events],
-                "Why": [e.reason or "" for e in events],
+                "Why": [context.plain(e.reason or "") for e in events],
             },
             border="horizontal",
             hide_index=True,
@@ -62,12 +62,12 @@ if runtime.batch(job.batch_id):
         icon=":material/arrow_back:",
         query_params={"batch": job.batch_id},
     )
-st.title(job.name)
+st.title(context.plain(job.name))
 if result is None:
     st.caption(f"{context.size(job.size)} · {job.state}")
     locked = job.error_kind == "password"
     if job.error:
-        st.error(job.error, icon=":material/lock:" if locked else ":material/error:")
+        st.error(context.plain(job.error), icon=":material/lock:" if locked else ":material/error:")
         if locked and mine:
             document_view.ask_password(runtime, job)
     if not job.state.over:
@@ -89,7 +89,7 @@ facts = [context.length(job.kind, job.length), job.engine, job.model]
 facts.append(f"took {context.duration(job.took or 0)}")
 facts.append(context.shared_by(runtime, job.owner))
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.caption(" · ".join(fact for fact in facts if fact))
+    st.caption(context.plain(" · ".join(fact for fact in facts if fact)))
     if isinstance(result, Transcript):
         exporting.one(job.id, exports.formats(result))
         voices.menu(runtime, job, mine)
@@ -103,11 +103,11 @@ if not job.state.over:
 elif job.state.fell_short:
     st.warning(
         f"The last try {'failed' if job.error else 'was cancelled'}; this is the earlier result. "
-        + (job.error or ""),
+        + context.plain(job.error or ""),
         icon=":material/replay:",
     )
 for note in result.notes:
-    st.warning(note, icon=":material/warning:")
+    st.warning(context.plain(note), icon=":material/warning:")
 about.show(runtime, job)
 if isinstance(result, Transcript):
     voices.progress(runtime, job, mine)

@@ -108,7 +108,7 @@ def show_found(found: Found, typed: str) -> None:
     """Show what was found, page by page."""
     if not found.semantic:
         if problem := runtime.search_problem():
-            st.warning(problem, icon=":material/warning:")
+            st.warning(context.plain(problem), icon=":material/warning:")
         else:
             st.caption("Comparing words; meanings follow when their model is loaded.")
             wait_for_meanings()
@@ -134,7 +134,8 @@ def show_answer(question: str, narrowed: Filters) -> None:
     try:
         cited, answer = runtime.ask(question, narrowed)
         with st.container(border=True):
-            st.write_stream(answer)
+            # It may be formatted, but a text that the model has read makes no links here.
+            st.write_stream(part.replace("[", "\\[").replace("<", "\\<") for part in answer)
             for number, hit in enumerate(cited, start=1):
                 st.html(
                     f'<span class="cited">[{number}] <a target="_self" '
@@ -142,7 +143,7 @@ def show_answer(question: str, narrowed: Filters) -> None:
                     f"{hits.place(hit).lower()}</a></span>"
                 )
     except LibraryError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(context.plain(str(error)), icon=":material/error:")
 
 
 def show_shelf() -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import components
+from pages import components, context
 from services.errors import ScriptoriumError
 from services.people.shares import Audience, Share
 from services.runtime import Runtime
@@ -43,7 +43,7 @@ def _dialog(runtime: Runtime, batch_id: str, job_id: str | None) -> None:
         try:
             _, secret = runtime.share(batch_id, job_id, audience, person, editing, days)
         except ScriptoriumError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(context.plain(str(error)), icon=":material/error:")
         else:
             if secret:
                 base = runtime.settings.public_url or st.context.url or ""

@@ -75,13 +75,15 @@ def watched_folders() -> None:
             type="tertiary",
         )
     st.table(
-        {str(root.path): watched(root) for root in roots}, border="horizontal", hide_header=True
+        {context.plain(str(root.path)): watched(root) for root in roots},
+        border="horizontal",
+        hide_header=True,
     )
     for root in roots:
         for problem in root.problems[:MOST_PROBLEMS]:
-            st.warning(problem, icon=":material/folder_off:")
+            st.warning(context.plain(problem), icon=":material/folder_off:")
         if (more := len(root.problems) - MOST_PROBLEMS) > 0:
-            st.caption(f"{context.plural(more, 'more problem')} in {root.path}")
+            st.caption(f"{context.plural(more, 'more problem')} in {context.plain(str(root.path))}")
 
 
 def of(limit_gb: float | None) -> str:
@@ -190,14 +192,14 @@ def live() -> None:
         )
         st.warning(
             f"A webhook was not delivered (tried {context.plural(trouble.tries, 'time')}): "
-            f"{trouble.error} {next_try}",
+            f"{context.plain(trouble.error)} {next_try}",
             icon=":material/webhook:",
         )
     for path, waiting in runtime.waiting_workspaces().items():
         again = datetime.fromtimestamp(waiting.again_at)
+        tried = f"tried {context.plural(waiting.tries, 'time')}, again at {again:%H:%M}"
         st.warning(
-            f"{path.name} cannot be removed yet (tried {context.plural(waiting.tries, 'time')}, "
-            f"again at {again:%H:%M}). {waiting.reason}",
+            context.plain(f"{path.name} cannot be removed yet ({tried}). {waiting.reason}"),
             icon=":material/lock_clock:",
         )
 

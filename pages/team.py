@@ -52,7 +52,7 @@ def add() -> None:
         try:
             admin.add_user(name, password, role or Role.PERSON)
         except ScriptoriumError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(context.plain(str(error)), icon=":material/error:")
         else:
             st.rerun()
 
@@ -60,13 +60,13 @@ def add() -> None:
 @st.dialog("New password")
 def new_password(name: str) -> None:
     """Let the admin give somebody a new password."""
-    st.caption(f"{name} is signed out everywhere. Tell them the new one yourself.")
+    st.caption(f"{context.plain(name)} is signed out everywhere. Tell them the new one yourself.")
     password = st.text_input("Password", type="password", autocomplete="new-password")
     if st.button("Set", type="primary", disabled=not password):
         try:
             admin.set_password(name, password)
         except ScriptoriumError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(context.plain(str(error)), icon=":material/error:")
         else:
             st.rerun()
 
@@ -82,7 +82,7 @@ def change(action: str, name: str) -> None:
         else:
             admin.disable(name, action == "disable")
     except ScriptoriumError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(context.plain(str(error)), icon=":material/error:")
     else:
         st.rerun()
 
@@ -149,10 +149,10 @@ def show_audit() -> None:
     st.table(
         {
             "When": [f"{datetime.fromtimestamp(line.at):%d %b %Y, %H:%M:%S}" for line in lines],
-            "Who": [line.who for line in lines],
+            "Who": [context.plain(line.who) for line in lines],
             "What": [line.action for line in lines],
-            "Of": [line.object[:12] for line in lines],
-            "Detail": [line.detail for line in lines],
+            "Of": [context.plain(line.object[:12]) for line in lines],
+            "Detail": [context.plain(line.detail) for line in lines],
         },
         border="horizontal",
         hide_index=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 
 import streamlit as st
@@ -42,7 +41,7 @@ def _tell(runtime: Runtime) -> None:
         result = ", ".join(f"{counts[state]} {state}" for state in states if state in counts)
         good = counts.get(State.DONE) == total
         st.toast(
-            f"{_plain(name)}: {result}",
+            f"{context.plain(name)}: {result}",
             icon=":material/check_circle:" if good else ":material/error:",
             duration="long",
         )
@@ -50,8 +49,3 @@ def _tell(runtime: Runtime) -> None:
     del news[:-KEPT]
     if news:  # the first component of a server costs it 75 MB: not for nothing
         components.news(news, key="news")
-
-
-def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!:|~$<>&])", r"\\\1", text)

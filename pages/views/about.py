@@ -25,7 +25,7 @@ def show(runtime: Runtime, job: Job) -> None:
         elif not runtime.has_library:
             st.caption("The library makes summaries, and is switched off: set `library = true`.")
         elif entry and entry.state is State.FAILED:
-            st.caption(f"There is none: {entry.error or 'it could not be indexed'}")
+            st.caption(f"There is none: {context.plain(entry.error or 'it could not be indexed')}")
         elif entry and entry.state is State.DONE:
             st.caption("There is too little text to sum up.")
         else:
@@ -57,5 +57,8 @@ def _show(about: About, entry: Entry) -> None:
         st.html(f'<div class="keywords">{links}</div>')
     chosen = about.made_by == OFFLINE
     how = "Chosen from the text by" if chosen else "Written by a language model that can be wrong:"
-    known = [languages.name(entry.language) if entry.language else "", f"{how} {about.made_by}"]
+    known = [
+        languages.name(entry.language) if entry.language else "",
+        f"{how} {context.plain(about.made_by)}",
+    ]
     st.caption(" · ".join(part for part in known if part))

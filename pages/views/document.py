@@ -75,7 +75,7 @@ def ask_password(runtime: Runtime, job: Job) -> None:
             try:
                 runtime.unlock(job.id, password)
             except ScriptoriumError as error:
-                st.error(str(error), icon=":material/error:")
+                st.error(context.plain(str(error)), icon=":material/error:")
             else:
                 st.rerun()
 
@@ -186,7 +186,7 @@ def _width(text: str) -> float:
 def _text(page: Page, query: str) -> None:
     """Show the text of a page, its tables, and where it is from."""
     if page.error:
-        st.warning(page.error, icon=":material/error:")
+        st.warning(context.plain(page.error), icon=":material/error:")
     placed, others = placed_tables(page)
     if page.text.strip():
         lines = _LEADER.sub(" … ", page.text).split("\n")
@@ -244,10 +244,14 @@ def _about(document: Document) -> None:
         facts["Attachments"] = ", ".join(document.attachments)
     if facts:
         with st.expander("About this document", icon=":material/info:"):
-            st.table(facts, border="horizontal", hide_header=True)
+            st.table(_plain(facts), border="horizontal", hide_header=True)
     if document.fields:
         with st.expander("Form fields", icon=":material/ballot:"):
-            st.table(document.fields, border="horizontal", hide_header=True)
+            st.table(_plain(document.fields), border="horizontal", hide_header=True)
+
+
+def _plain(facts: dict[str, str]) -> dict[str, str]:
+    return {context.plain(name): context.plain(value) for name, value in facts.items()}
 
 
 def _parts(job: Job, document: Document) -> None:
@@ -275,7 +279,7 @@ def _ranges(job: Job, ranges: str, count: int) -> None:
         parts = by_ranges(ranges, count)
         pages = len(parse_pages(ranges, count))
     except ScriptoriumError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(context.plain(str(error)), icon=":material/error:")
         return
     asked = f"pages={quote(ranges)}"
     links = {f"{context.plural(pages, 'page')} (PDF)": f"/files/{job.id}/document.pdf?{asked}"}

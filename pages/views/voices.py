@@ -30,7 +30,10 @@ def progress(runtime: Runtime, job: Job, mine: bool) -> None:
     if found is not None and not found.state.over:
         context.refreshing("1.5s")(_wait)(runtime, job.id, mine)
     elif mine and found is not None and found.state is State.FAILED:
-        st.warning(f"The speakers were not found. {found.error}", icon=":material/group_off:")
+        st.warning(
+            f"The speakers were not found. {context.plain(found.error or '')}",
+            icon=":material/group_off:",
+        )
 
 
 def menu(runtime: Runtime, job: Job, mine: bool) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from streamlit.navigation.page import StreamlitPage
 from streamlit.testing.v1 import AppTest
 
+from pages.context import plain
 from services.errors import StoreUnavailable
 from services.people.models import SCOPES, Person, Role
 
@@ -23,7 +24,7 @@ def test_a_store_that_cannot_be_reached_is_said_and_can_be_tried_again(monkeypat
     monkeypatch.setattr("pages.context.runtime", runtime)
     page = AppTest.from_file(APP, default_timeout=30).run()
     assert not page.exception
-    assert page.error[0].value == "The job store in jobs cannot be reached now (away)."
+    assert page.error[0].value == plain("The job store in jobs cannot be reached now (away).")
     page.button[0].click().run()
     assert not page.exception and len(asked) == 2
 

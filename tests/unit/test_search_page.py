@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import services.runtime
+from pages.context import plain
 from services.errors import LibraryError
 from services.library.models import Found, Group, Hit
 
@@ -68,7 +69,7 @@ def test_what_only_compared_words_says_why(runtime):
     runtime.found = Found(semantic=False)
     runtime.problem = "The embedding model “x” cannot be loaded."
     shown = page(q="book")
-    assert [warning.value for warning in shown.warning] == [runtime.problem]
+    assert [warning.value for warning in shown.warning] == [plain(runtime.problem)]
     assert any("Nothing was found" in markdown.value for markdown in shown.markdown)
 
 
@@ -77,13 +78,13 @@ def test_an_answer_shows_its_sources_and_a_failure_its_reason(runtime):
     (ask,) = [button for button in shown.button if button.label == "Ask"]
     ask.click().run()
     assert not shown.exception
-    assert any("It is old [1]." in markdown.value for markdown in shown.markdown)
+    assert any("It is old \\[1]." in markdown.value for markdown in shown.markdown)
     cited = " ".join(str(html.proto.body) for html in shown.get("html"))
     assert "/result?job=job1&amp;page=3" in cited and "a &lt;b&gt;.pdf, page 3" in cited
     runtime.problem = "The language model did not answer."
     (ask,) = [button for button in shown.button if button.label == "Ask"]
     ask.click().run()
-    assert [error.value for error in shown.error] == [runtime.problem]
+    assert [error.value for error in shown.error] == [plain(runtime.problem)]
 
 
 def test_without_a_language_model_the_button_says_what_is_needed(runtime):
