@@ -11,6 +11,7 @@ import sys
 from services import heap
 from services.config import load_settings
 from services.errors import ScriptoriumError, SettingsError
+from services.files.operations import make_private_dir
 from services.files.temp import use_temp_root
 from services.logs import set_up
 
@@ -31,6 +32,7 @@ heap.share_arenas()
 
 try:
     settings = load_settings()
+    make_private_dir(settings.data_dir)
     # Before anything else is imported: libraries remember the first temporary directory.
     warning = use_temp_root(settings.temp_root)
     set_up(settings)

@@ -333,6 +333,7 @@ class Front(Shelves):
         if self.people.accounts.get(heir) is None:
             raise AccountError(f"There is nobody with the name “{heir}”.")
         ids = self._store.inherit(owner, heir)
+        self.people.shares.inherit(owner, heir)
         for some in portions(ids):
             self.index_again(some)  # the library knows owners too
         return len(ids)

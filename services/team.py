@@ -13,7 +13,8 @@ from services.config import Settings
 from services.errors import AccountError, NotAllowed
 from services.jobs.models import Batch, Job, JobFilter
 from services.jobs.store import JobStore
-from services.people.models import LOCAL, Person, Reach, Scope
+from services.people.accounts import User
+from services.people.models import LOCAL, Person, Reach, Role, Scope
 from services.people.people import People
 from services.people.shares import Audience, Share
 
@@ -47,6 +48,16 @@ class Team:
         theirs = copy.copy(self)
         theirs.person = person
         return theirs
+
+    def vouched_for(self, subject: str, wished: str, role: Role) -> User | None:
+        """Return whom an OpenID provider vouches for; see `Accounts.enter`.
+
+        Who comes for the first time gets no name under which there is work already: a provider
+        may give the name of somebody who left to another.
+        """
+        return self.people.accounts.enter(
+            subject, wished, role, lambda name: bool(self._store.count(JobFilter(owner=name)))
+        )
 
     # --- the checks -----------------------------------------------------------------------
 
@@ -180,11 +191,15 @@ class Team:
         return self.people.shares.of(batch_id, job_id) if self.own_batch(batch_id) else []
 
     def unshare(self, id: str) -> bool:
-        """End a share of one's own; return whether there was one."""
+        """End a share that one made, or of one's own work; return whether there was one."""
         self.require(Scope.SUBMIT)
         share = self.people.shares.get(id)
-        if share is None or (not self.person.everything and share.by != self.person.name):
+        if share is None:
             return False
+        if share.by != self.person.name:
+            batch = self.batch(share.batch_id)
+            if batch is None or not self.may_change(batch):
+                return False
         self.log_action(
             "unshare", share.job_id or share.batch_id, f"with {share.person or share.audience}"
         )

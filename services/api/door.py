@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api.problems import Sending, problem, problem_at
 from services.errors import NotAllowed, SignedOut
 from services.people.models import LOCAL, Person
+from services.people.models import Scope as Right
 from services.people.tokens import PREFIX
 from services.runtime import Runtime
 
@@ -26,6 +27,9 @@ OPEN = ("/sign-in", "/sign-out", "/auth/", "/s/")
 
 PROGRAM = ("/static/", "/_stcore/health", "/health/")
 """The program's own files, and whether the server runs: whoever asks need not be known."""
+
+_STREAMLIT_UPLOADS = "/_stcore/upload_file/"
+"""Where Streamlit takes files from whoever has a page open, and keeps them whole in memory."""
 
 _PROGRAM_FILES = ("/favicon.png", "/manifest.json")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -58,6 +62,8 @@ class Door:
             person = await run_in_threadpool(self._identify, Headers(scope=scope))
             if person is None and not path.startswith(OPEN):
                 refusal = self._unknown(scope)
+        if path.startswith(_STREAMLIT_UPLOADS) and person and not person.may(Right.SUBMIT):
+            refusal = refusal or problem(403, "You may not upload files here.")
         if refusal is not None:
             await self._refuse(refusal, scope, receive, send)
             return

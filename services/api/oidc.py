@@ -59,8 +59,7 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
             return refused(request, "Your account may not use this instance. Ask its admin.")
         name = claims.get(settings.oidc_name_claim) or claims.get("email") or claims["sub"]
         subject = f"{claims.get('iss', settings.oidc_issuer)} {claims['sub']}"
-        accounts = front_of(request).people.accounts
-        user = await run_in_threadpool(accounts.enter, subject, str(name), role)
+        user = await run_in_threadpool(front_of(request).vouched_for, subject, str(name), role)
         if user is None:
             return refused(request, "Your account was closed here. Ask the admin.")
         return await entered(request, user.name, wanted)

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlencode
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -19,6 +20,8 @@ from services.runtime import Runtime
 
 MOST_BYTES = 10_000
 COOKIE_SECONDS = 30 * 86400
+CHECKS = 2
+"""Passwords that are checked at once; each check takes 64 MiB."""
 
 _PAGE = Template((Path(__file__).parent / "sign_in.html").read_text(encoding="utf-8"))
 _FORM = """<form method="post" action="/sign-in">
@@ -38,6 +41,8 @@ _WRONG = (
 def routes() -> list[BaseRoute]:
     """Return the routes of signing in."""
     attempts = Attempts()
+    # Each password takes a tenth of a second of a core: those that wait take no thread from others.
+    checks = CapacityLimiter(CHECKS)
 
     async def page(request: Request) -> Response:
         """Show where to sign in; who is signed in goes on."""
@@ -59,20 +64,24 @@ def routes() -> list[BaseRoute]:
             minutes = math.ceil(wait / 60)
             error = f"Too many tries from this machine. Try again in {minutes} min."
             return _page(front, wanted, name, error, 429)
-        user = await run_in_threadpool(front.people.accounts.check, name, form.get("password", ""))
+        attempts.failed(address)  # until it is known: a hundred at once are no fewer than a hundred
+        check, password = front.people.accounts.check, form.get("password", "")
+        user = await to_thread.run_sync(check, name, password, limiter=checks)
         if user is None:
-            attempts.failed(address)
             await run_in_threadpool(
                 front.people.audit.record, name[:64] or "?", "sign-in failed", "", address
             )
             return _page(front, wanted, name, _WRONG, 401)
+        attempts.succeeded(address)
         return await entered(request, user.name, wanted)
 
     async def sign_out(request: Request) -> Response:
         """End the session of this browser."""
-        secret = session_of(request.headers)
-        # A picture on another site's page must not sign anybody out.
-        if secret and request.headers.get("sec-fetch-site") != "cross-site":
+        # A picture must not sign anybody out, on another site's page or on one of ours.
+        dest = request.headers.get("sec-fetch-dest", "document")
+        if dest != "document" or request.headers.get("sec-fetch-site") == "cross-site":
+            return RedirectResponse("/", 303)
+        if secret := session_of(request.headers):
             people = front_of(request).people
             await run_in_threadpool(people.sessions.end, secret)
         answer = RedirectResponse(SIGN_IN, 303)

@@ -15,6 +15,7 @@ from services.cli import backup, library, users
 from services.cli.terminal import Terminal
 from services.config import Settings, load_settings
 from services.errors import ScriptoriumError, SettingsError
+from services.files.operations import make_private_dir
 from services.files.temp import use_temp_root
 
 
@@ -236,6 +237,7 @@ def carry_out(act: Action, verbose: bool) -> NoReturn:
     """Call `act` with the settings; whatever goes wrong becomes a sentence and an exit code."""
     try:
         settings = load_settings()
+        make_private_dir(settings.data_dir)
         # Before services.runtime is imported: libraries remember the first temporary directory.
         use_temp_root(settings.temp_root)
     except ScriptoriumError as error:

@@ -63,6 +63,16 @@ def make_dir(path: Path) -> Path:
     return path
 
 
+def make_private_dir(path: Path) -> None:
+    """Create a directory that its user alone may look into; one that is there stays as it is.
+
+    Where it cannot be made, whoever writes into it first says so.
+    """
+    with contextlib.suppress(OSError):
+        extended(path).parent.mkdir(parents=True, exist_ok=True)
+        extended(path).mkdir(mode=0o700)
+
+
 def open_to_read(path: Path) -> BinaryIO:
     """Open a file for reading in binary."""
     return retrying(lambda: extended(path).open("rb"), path)

@@ -154,9 +154,12 @@ class Requests(Endings):
                         BatchRow.id.in_({job.batch_id for job in found}),
                         ~select(JobRow.id).where(JobRow.batch_id == BatchRow.id).exists(),
                     )
-                    .returning(BatchRow.workspace)
-                ).scalars()
-                self._remove(session, map(Path, empty.all()))
+                    .returning(BatchRow.id, BatchRow.workspace)
+                ).all()
+                self._remove(session, (Path(batch.workspace) for batch in empty))
+                # What was still to be told of them names their files.
+                batches = [batch.id for batch in empty]
+                session.execute(delete(EndingRow).where(EndingRow.batch_id.in_(batches)))
                 count += len(gone)
         return count
 

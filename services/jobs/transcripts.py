@@ -86,6 +86,7 @@ class Transcripts:
         """Return the file with a recording's outline, made from its sound at the first call.
 
         Raises:
+            KeyError: it was deleted meanwhile.
             UnreadableMedia: it cannot be decoded.
         """
         path = self._results.peaks(job_id)
@@ -94,7 +95,10 @@ class Transcripts:
                 from services.audio.decode import Decoder
                 from services.audio.peaks import peaks
 
-                operations.write_atomic(path, peaks(Decoder(original, name).blocks()))
+                outline = peaks(Decoder(original, name).blocks())
+                if not path.parent.is_dir():  # deleted meanwhile, and so it stays
+                    raise KeyError(job_id)
+                operations.write_atomic(path, outline)
         return path
 
     def _load(self, job_id: str) -> Transcript:

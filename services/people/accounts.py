@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from services.errors import AccountError
 from services.people.models import Role
-from services.people.schema import SessionRow, TokenRow, UserRow
+from services.people.schema import SessionRow, ShareRow, TokenRow, UserRow
 from services.store.database import Database
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
@@ -141,6 +141,7 @@ class Accounts:
                 _require_another_admin(session, name)
             session.query(SessionRow).filter(SessionRow.user == name).delete()
             session.query(TokenRow).filter(TokenRow.user == name).delete()
+            session.query(ShareRow).filter(ShareRow.person == name).delete()
             session.delete(row)
 
     def check(self, name: str, password: str) -> User | None:
@@ -175,19 +176,26 @@ class Accounts:
                 row.password = _hasher.hash(password)
             return _user(row)
 
-    def enter(self, subject: str, wished: str, role: Role) -> User | None:
+    def enter(
+        self,
+        subject: str,
+        wished: str,
+        role: Role,
+        taken: Callable[[str], bool] = lambda name: False,
+    ) -> User | None:
         """Return whom an OpenID provider vouches for, added at their first time; None if closed.
 
         Args:
             subject: The provider's address and its id of the person.
             wished: The name they have there; taken ones get a number.
             role: What the provider's groups make them, now.
+            taken: Whether a name belongs to work of somebody who is gone, or is not here yet.
         """
         now = self._clock()
         with self._database.write() as session:
             row = session.scalars(select(UserRow).where(UserRow.subject == subject)).one_or_none()
             if row is None:
-                row = UserRow(name=_free(session, wished), subject=subject, created_at=now)
+                row = UserRow(name=_free(session, wished, taken), subject=subject, created_at=now)
                 row.failures, row.locked_until, row.disabled = 0, 0.0, False
                 session.add(row)
             if row.disabled:
@@ -232,11 +240,11 @@ def _require_another_admin(session: Session, name: str) -> None:
         raise AccountError(f"“{name}” is the only admin. Make somebody else an admin first.")
 
 
-def _free(session: Session, wished: str) -> str:
-    """Return a name like the one wished for that nobody has."""
+def _free(session: Session, wished: str, taken: Callable[[str], bool]) -> str:
+    """Return a name like the one wished for that nobody has, or had."""
     clean = re.sub(r"[^a-z0-9._@+-]", "-", wished.strip().lower()).lstrip("._@+-")[:60] or "person"
     name, number = clean, 1
-    while name in RESERVED or session.get(UserRow, name) is not None:
+    while name in RESERVED or session.get(UserRow, name) is not None or taken(name):
         number += 1
         name = f"{clean}-{number}"
     return name

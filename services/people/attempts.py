@@ -31,10 +31,16 @@ class Attempts:
             return times[0] + PERIOD - now if len(times) >= TRIES else 0.0
 
     def failed(self, address: str) -> None:
-        """Say that a try failed."""
+        """Say that a try failed, or begins: as long as it may fail it counts."""
         with self._lock:
             times = self._failed.pop(address, deque(maxlen=TRIES))
             times.append(self._clock())
             self._failed[address] = times
             while len(self._failed) > ADDRESSES:
                 self._failed.pop(next(iter(self._failed)))
+
+    def succeeded(self, address: str) -> None:
+        """Take back the last try that was said to fail."""
+        with self._lock:
+            if times := self._failed.get(address):
+                times.pop()

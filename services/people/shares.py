@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
 from services.people.models import Person, Reach
 from services.people.schema import ShareRow
@@ -149,6 +149,11 @@ class Shares:
         """Remove everything that somebody shared."""
         with self._database.write() as session:
             session.execute(delete(ShareRow).where(ShareRow.by == person))
+
+    def inherit(self, owner: str, heir: str) -> None:
+        """Let somebody have shared what another did: they keep it, or end it."""
+        with self._database.write() as session:
+            session.execute(update(ShareRow).where(ShareRow.by == owner).values(by=heir))
 
     def _holds(self) -> ColumnElement[bool]:
         return or_(ShareRow.expires_at.is_(None), ShareRow.expires_at > self._clock())

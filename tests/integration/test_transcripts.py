@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import threading
 import zipfile
 
@@ -13,6 +14,8 @@ from services.audio.segments import segments_from_words
 from services.audio.transcript import Transcript, Word
 from services.config import Settings
 from services.files import operations
+from services.jobs.results import Results
+from services.jobs.transcripts import Transcripts
 from services.runtime import Runtime
 from tests import media
 from tests.web import client_of
@@ -182,6 +185,21 @@ def test_the_outline_of_the_sound_is_made_once(served):
     path = runtime.settings.results_dir / job.id / "peaks.bin"
     operations.write_atomic(path, b"kept")
     assert client.get(f"/files/{job.id}/peaks.bin").content == b"kept"
+
+
+def test_an_outline_that_comes_after_its_recording_was_deleted_is_not_kept(tmp_path, monkeypatch):
+    results = Results(tmp_path)
+    directory = results.peaks("job").parent
+    directory.mkdir(parents=True)
+
+    def outline(blocks: object) -> bytes:
+        shutil.rmtree(directory)
+        return b"outline"
+
+    monkeypatch.setattr("services.audio.peaks.peaks", outline)
+    with pytest.raises(KeyError):
+        Transcripts(results).peaks("job", media.DATA / "conf-noempty.wav", "a.wav")
+    assert not directory.exists()
 
 
 def test_what_is_not_there_is_not_found(page):

@@ -249,6 +249,8 @@ def test_a_provider_vouches_for_the_same_person_each_time(people):
     other = people.accounts.enter("https://p 18", "bo", Role.PERSON)
     assert (first.name, again.name, again.role) == ("bo-ek", "bo-ek", Role.ADMIN)
     assert other.name == "bo-2", "whoever has the name already keeps it to themselves"
+    third = people.accounts.enter("https://p 19", "cy", Role.PERSON, taken="cy".__eq__)
+    assert third.name == "cy-2", "nor does anybody get what somebody had"
     people.accounts.disable("bo-2")
     assert people.accounts.enter("https://p 18", "bo", Role.PERSON) is None
     assert people.accounts.check("bo-ek", "") is None, "there is no password to guess"
@@ -284,6 +286,14 @@ def test_only_so_many_addresses_are_remembered(clock, monkeypatch):
     for number in range(9):
         tried.failed(str(number))
     assert list(tried._failed) == ["6", "7", "8"]
+
+
+def test_a_try_that_succeeds_does_not_count(clock):
+    tried = attempts.Attempts(clock)
+    for _ in range(2 * attempts.TRIES):
+        tried.failed("10.0.0.1")
+        tried.succeeded("10.0.0.1")
+    assert tried.wait("10.0.0.1") == 0.0
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,19 @@ def test_a_refusal_is_tried_again_with_growing_pauses_and_the_same_words(tmp_pat
     assert receiver.got[4][0]["webhook-id"] != receiver.got[0][0]["webhook-id"]
 
 
+def test_what_was_deleted_is_not_told_of_any_more(tmp_path, receiver):
+    receiver.answers = [500]
+    house = House(tmp_path, receiver.url)
+    batch = house.batch("a.pdf")
+    house.work()
+    house.after(1)
+    assert len(receiver.got) == 1 and house.store.due_endings(house.now + 1e9)
+    house.store.delete({house.store.jobs(batch.id)[0].id: tmp_path / "result"})
+    assert house.store.due_endings(house.now + 1e9) == []
+    house.after(WAITS[0])
+    assert len(receiver.got) == 1
+
+
 def test_at_last_it_is_given_up(tmp_path):
     def refuse(*_: object, **__: object) -> None:
         raise NotDelivered("no.")
