@@ -127,6 +127,8 @@ def _copy(runtime: Runtime, files: list[Any]) -> None:
     with st.spinner(f"Looking at {context.plural(len(new), 'file')} …"):
         for file in new:
             try:
+                runtime.uploads.require_allowed(file.name, file.size)
+                runtime.uploads.require_share(file.name, file.size)
                 stored = state.workspace.add(name_in_form(file.name), file, file.size)
             except (ScriptoriumError, OSError) as error:
                 st.error(context.plain(f"“{file.name}” was not received: {error}"))

@@ -170,16 +170,20 @@ class Uploads:
         return sorted(known, key=lambda upload: (upload.name, upload.id))
 
     def held_by(self, owner: str) -> int:
-        """Return the bytes that the uploads of `owner` hold, or will hold when they are there."""
+        """Return the bytes that the files of `owner` hold, or will hold when they are there.
+
+        It counts what lies in their workspaces, however it came there.
+        """
         if not self._room.root.is_dir():
             return 0
         paths = [path for path in self._room.root.iterdir() if path.name.startswith(PREFIX)]
-        uploads = [upload for path in paths for upload in self.of(Workspace(path, self._room))]
-        return sum(
-            upload.size
-            for upload in uploads
-            if upload.owner == owner and (not upload.finished or upload.stored)
-        )
+        held = 0
+        for workspace in (Workspace(path, self._room) for path in paths):
+            if workspace.owner == owner:
+                held += sum(u.size for u in self.of(workspace) if not u.finished)
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    held += sum(file.size for file in workspace.files())
+        return held
 
     def expires(self, upload: Upload) -> float:
         """Return when an unfinished upload is given up, in seconds since the epoch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import re
 import threading
 import time
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api import turns, uploads
 from services.config import Settings
 from services.files.disk import Room
+from services.files.uploads import Uploads
 from services.files.workspace import Workspace
 from services.front import Front
 from services.people.models import SCOPES, Person, Role
@@ -298,6 +300,17 @@ def test_limits_are_told_before_anything_is_sent(tmp_path):
         assert answer.status_code == 413 and "your uploads hold" in answer.text
         begin(client, 1000, headers={"X-Person": "bob"})
     front.close()
+
+
+def test_a_share_counts_files_however_they_came(tmp_path):
+    """Also those of a form, and uploads that were gathered in one batch."""
+    room = Room(tmp_path)
+    held = Uploads(room, 60.0)
+    workspace, other = Workspace.create(room, "ana"), Workspace.create(room, "bob")
+    workspace.add("a.wav", io.BytesIO(b"12345"))
+    other.add("b.wav", io.BytesIO(b"123"))
+    held.begin(workspace, "ana", "c.wav", 7)
+    assert (held.held_by("ana"), held.held_by("bob"), held.held_by("cy")) == (12, 3, 0)
 
 
 def test_a_disk_that_fills_up_while_it_runs_stops_the_upload(client, monkeypatch):

@@ -71,7 +71,6 @@ class _Form:
         self._intake = intake
         self._announced = announced
         self._file_name = ""
-        self._received = 0
         self._found: list[tuple[str, str | StoredFile]] = []
         self._noted: list[tuple[str, Any]] = []
         self._header: list[bytes] = [b"", b""]
@@ -135,14 +134,13 @@ class _Form:
             raise HTTPException(413, f"The field “{self._name}” is too long.")
         block = bytes(self._block)
         self._block.clear()
-        self._received += len(block)
         await run_in_threadpool(self._write, self._incoming, block)
 
     def _write(self, incoming: Incoming, block: bytes) -> None:
         incoming.write(block)
         self._intake.require_allowed(self._file_name, incoming.size)
         if not self._announced:
-            self._intake.require_share("The form", self._received)
+            self._intake.require_share(self._file_name, incoming.size)
 
     async def _end(self) -> None:
         if self._incoming is None:
