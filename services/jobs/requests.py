@@ -16,7 +16,9 @@ from services.jobs.schema import (
     DiarizationRow,
     EndingRow,
     EventRow,
+    IndexRow,
     JobRow,
+    LabelRow,
     PauseRow,
     RemovalRow,
 )
@@ -24,6 +26,15 @@ from services.store.database import portions
 
 QUEUED: dict[str, Any] = {"state": State.QUEUED, "stage": "", "progress": 0.0, "run": None}
 """What a job has that waits."""
+
+_NOTHING_KNOWN: dict[str, Any] = {
+    "title": None,
+    "summary": None,
+    "error": None,
+    "keywords": [],
+    "actions": [],
+}
+"""What the library knows of a job's text once that is deleted."""
 
 _NOT_OVER = [state for state in State if not state.over]
 
@@ -146,6 +157,12 @@ class Requests(Endings):
                 gone = [job.id for job in found]
                 session.execute(delete(EventRow).where(EventRow.job_id.in_(gone)))
                 session.execute(delete(DiarizationRow).where(DiarizationRow.job_id.in_(gone)))
+                session.execute(delete(LabelRow).where(LabelRow.job_id.in_(gone)))
+                # The indexer takes the passages out of the library, and then this row away: where
+                # there is no library at present, that may be long.
+                session.execute(
+                    update(IndexRow).where(IndexRow.job_id.in_(gone)).values(_NOTHING_KNOWN)
+                )
                 session.execute(delete(JobRow).where(JobRow.id.in_(gone)))
                 self._remove(session, (directories[job_id] for job_id in gone))
                 empty = session.execute(

@@ -207,6 +207,20 @@ def test_another_model_indexes_everything_again(house):
     until(lambda: house.state(job) is State.DONE)
 
 
+def test_nothing_is_known_of_a_deleted_job_while_no_indexer_runs(house):
+    indexed, named = house.add_job(), house.add_job("b.pdf")
+    indexer = house.start()
+    until(lambda: house.state(indexed) is house.state(named) is State.DONE)
+    indexer.stop()
+    house.entries.label(named, Labels("A name", ["a tag"]))
+    assert house.entries.of([indexed])[indexed].about.summary == "short"
+    house.store.delete({one: house.results.directory(one) for one in (indexed, named)})
+    assert house.entries.labels([named]) == {}
+    left = house.entries.of([indexed])
+    assert not left or not left[indexed].about
+    assert sorted(house.entries.unwanted()) == sorted([indexed, named]), "the library is told"
+
+
 def test_a_deleted_job_leaves_the_library(house):
     gone, stays = house.add_job("gone.pdf"), house.add_job("stays.pdf")
     house.entries.label(gone, Labels("named"))
