@@ -80,7 +80,8 @@ def page(found: Entry | None, has_library: bool = True) -> AppTest:
 
 def said(test: AppTest) -> str:
     shown = [html.proto.body for html in test.get("html")]
-    return " ".join([*shown, *(caption.value for caption in test.caption)])
+    captions = [caption.value.replace("\\", "") for caption in test.caption]  # as they are shown
+    return " ".join([*shown, *captions])
 
 
 def test_the_page_shows_the_summary_with_links_to_its_words():

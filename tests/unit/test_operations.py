@@ -276,12 +276,12 @@ def test_a_full_disk_is_said_of_what_is_staged(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows gives directories their parent's rights")
 def test_a_private_directory_is_for_its_user_alone_and_one_that_is_there_stays(tmp_path):
-    private, shared = tmp_path / "a" / "data", tmp_path / "shared"
+    private, there = tmp_path / "a" / "data", tmp_path / "there"
     operations.make_private_dir(private)
     assert private.stat().st_mode & 0o777 == 0o700
-    shared.mkdir(mode=0o755)
-    shared.chmod(0o750)
-    operations.make_private_dir(shared)
-    assert shared.stat().st_mode & 0o777 == 0o750
+    there.mkdir()
+    there.chmod(0o750)
+    operations.make_private_dir(there)
+    assert there.stat().st_mode & 0o777 == 0o750
     (tmp_path / "file").touch()
     operations.make_private_dir(tmp_path / "file" / "data")  # who writes there says so
