@@ -222,7 +222,7 @@ class Claims:
             try:
                 return call()
             except StoreUnavailable as error:
-                log.warning("%s: %s", error, error.__cause__)
+                log.warning("%s", error)
                 if self._stopping.wait(STORE_SECONDS):
                     raise
 

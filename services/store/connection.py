@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from sqlalchemy.engine import make_url
 
 from services.errors import DiskFull, SettingsError, StoreUnavailable, TransientError
 from services.files.operations import make_dir
+
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30.0
 
@@ -74,11 +77,12 @@ def _sqlite(address: URL, writes: bool, lasting: bool) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def translate(context: Any) -> None:
-        code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+        where, cause = f"in {address.database}", context.original_exception
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            _raise(DiskFull, address, context)
+            _raise(DiskFull, where, cause, cause)
         if code in _SQLITE_AWAY:
-            _raise(StoreUnavailable, address, context)
+            _raise(StoreUnavailable, where, cause, cause)
 
     return engine
 
@@ -126,27 +130,22 @@ def _postgresql(address: URL, writes: bool, lasting: bool) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def translate(context: Any) -> None:
-        if isinstance(context.original_exception, errors.DiskFull):
-            _raise(DiskFull, address, context)
-        if isinstance(context.original_exception, OperationalError):
-            _raise(StoreUnavailable, address, context)
+        cause = context.original_exception
+        if isinstance(cause, OperationalError):
+            # It names addresses and accounts: that is for who runs the instance, not for all.
+            log.warning("PostgreSQL: %s", cause)
+            full = isinstance(cause, errors.DiskFull)
+            why = "the log says why"
+            _raise(DiskFull if full else StoreUnavailable, "on PostgreSQL", why, cause)
 
     return engine
 
 
-def _raise(error: type[TransientError], address: URL, context: Any) -> None:
-    """Raise `error` in place of what the driver did.
-
-    What PostgreSQL's driver says names addresses and accounts: that is for the log, not for all.
-    """
-    cause, where = context.original_exception, f"in {address.database}"
-    away = f"cannot be reached now ({cause})"
-    if address.get_backend_name() == "postgresql":
-        where = "on PostgreSQL"
-        away = "cannot be reached now (the server's log says why)"
+def _raise(error: type[TransientError], where: str, why: object, cause: Exception) -> None:
+    """Raise `error` in place of what the driver did."""
     sentence = {
         DiskFull: f"Disk full: there was no room for the job store {where}. Free some space",
-        StoreUnavailable: f"The job store {where} {away}",
+        StoreUnavailable: f"The job store {where} cannot be reached now ({why})",
     }[error]
     raise error(f"{sentence}; what waits goes on by itself.") from cause
 

@@ -59,7 +59,7 @@ def test_files_become_text_and_all_is_there_after_a_restart(tmp_path, store_url)
     assert not (tmp_path / "data" / "scriptorium.db").exists()
 
 
-def test_a_database_that_goes_away_for_a_while_costs_time_and_nothing_else(tmp_path):
+def test_a_database_that_goes_away_for_a_while_costs_time_and_nothing_else(tmp_path, caplog):
     files = [media.write_pdf(tmp_path / f"{n}.pdf", [f"Page {n}"] * 40) for n in range(12)]
     with running() as server:
         settings = Settings(
@@ -73,10 +73,11 @@ def test_a_database_that_goes_away_for_a_while_costs_time_and_nothing_else(tmp_p
             with pytest.raises(StoreUnavailable) as away:
                 runtime.count(wanted)
             assert str(away.value) == (
-                "The job store on PostgreSQL cannot be reached now (the server's log says why); "
+                "The job store on PostgreSQL cannot be reached now (the log says why); "
                 "what waits goes on by itself."
             )
             assert "connection" in str(away.value.__cause__)
+            assert f"PostgreSQL: {away.value.__cause__}" in caplog.text
             time.sleep(2)
             server.start()
             runtime.wait(batch.id, 120)
