@@ -15,13 +15,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.door import COOKIE, SIGN_IN, front_of, session_of
+from services.people.accounts import CHECKS
 from services.people.attempts import Attempts
 from services.runtime import Runtime
 
 MOST_BYTES = 10_000
 COOKIE_SECONDS = 30 * 86400
-CHECKS = 2
-"""Passwords that are checked at once; each check takes 64 MiB."""
 
 _PAGE = Template((Path(__file__).parent / "sign_in.html").read_text(encoding="utf-8"))
 _FORM = """<form method="post" action="/sign-in">
@@ -64,15 +63,19 @@ def routes() -> list[BaseRoute]:
             minutes = math.ceil(wait / 60)
             error = f"Too many tries from this machine. Try again in {minutes} min."
             return _page(front, wanted, name, error, 429)
-        attempts.failed(address)  # until it is known: a hundred at once are no fewer than a hundred
+        attempts.begun(address)
         check, password = front.people.accounts.check, form.get("password", "")
-        user = await to_thread.run_sync(check, name, password, limiter=checks)
+        try:
+            user = await to_thread.run_sync(check, name, password, limiter=checks)
+        except Exception:  # the store is away: that is not their fault
+            attempts.taken_back(address)
+            raise
         if user is None:
             await run_in_threadpool(
                 front.people.audit.record, name[:64] or "?", "sign-in failed", "", address
             )
             return _page(front, wanted, name, _WRONG, 401)
-        attempts.succeeded(address)
+        attempts.taken_back(address)
         return await entered(request, user.name, wanted)
 
     async def sign_out(request: Request) -> Response:

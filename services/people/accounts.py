@@ -32,8 +32,9 @@ CLOSED = 60.0
 CLOSED_AT_MOST = 3600.0
 
 _hasher = PasswordHasher()
-# Each check takes 64 MiB: many at once must not fill the memory.
-_checks = threading.BoundedSemaphore(2)
+CHECKS = 2
+"""Passwords that are checked at once: each takes 64 MiB, and many must not fill the memory."""
+_checks = threading.BoundedSemaphore(CHECKS)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,10 @@ ADDRESSES = 10_000
 
 
 class Attempts:
-    """Counts tries that failed, by address: at most 20 in five minutes. Any thread may call."""
+    """Counts tries that failed, by address: at most 20 in five minutes. Any thread may call.
+
+    A try counts from its beginning, or as many as begin at once would be one.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,8 +33,8 @@ class Attempts:
                 times.popleft()
             return times[0] + PERIOD - now if len(times) >= TRIES else 0.0
 
-    def failed(self, address: str) -> None:
-        """Say that a try failed, or begins: as long as it may fail it counts."""
+    def begun(self, address: str) -> None:
+        """Say that a try begins."""
         with self._lock:
             times = self._failed.pop(address, deque(maxlen=TRIES))
             times.append(self._clock())
@@ -39,8 +42,8 @@ class Attempts:
             while len(self._failed) > ADDRESSES:
                 self._failed.pop(next(iter(self._failed)))
 
-    def succeeded(self, address: str) -> None:
-        """Take back the last try that was said to fail."""
+    def taken_back(self, address: str) -> None:
+        """Say that the last try was right, or could not be judged."""
         with self._lock:
             if times := self._failed.get(address):
                 times.pop()

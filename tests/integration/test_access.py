@@ -24,7 +24,7 @@ from services.api import app
 from services.api.door import COOKIE
 from services.api.v1.app import API, OPENAI
 from services.config import Settings
-from services.errors import NotAllowed
+from services.errors import NotAllowed, StoreUnavailable
 from services.front import Front
 from services.jobs.models import JobFilter, State
 from services.jobs.once import Once
@@ -664,6 +664,20 @@ def test_tries_at_once_are_counted_as_if_one_followed_the_other(house):
             return [answer.status_code for answer in await asyncio.gather(*tries)]
 
     assert sorted(asyncio.run(burst())) == [401] * TRIES + [429] * (40 - TRIES)
+
+
+def test_tries_while_the_store_is_away_do_not_count(house, monkeypatch):
+    client, form = client_of(house.runtime), {"name": "bo", "password": WORD}
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("The job store cannot be reached now.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.runtime.people.accounts, "check", away)
+        for _ in range(TRIES + 1):
+            with pytest.raises(StoreUnavailable):
+                client.post("/sign-in", data=form)
+    assert client.post("/sign-in", data=form).status_code == 303
 
 
 def test_uploads_are_found_again_by_who_made_them_only(house):

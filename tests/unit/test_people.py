@@ -274,7 +274,7 @@ def test_an_address_waits_after_too_many_tries(clock):
     tried = attempts.Attempts(clock)
     for _ in range(attempts.TRIES):
         assert tried.wait("10.0.0.1") == 0.0
-        tried.failed("10.0.0.1")
+        tried.begun("10.0.0.1")
     assert 0 < tried.wait("10.0.0.1") <= attempts.PERIOD and tried.wait("10.0.0.2") == 0.0
     clock.now += attempts.PERIOD + 1
     assert tried.wait("10.0.0.1") == 0.0
@@ -284,15 +284,15 @@ def test_only_so_many_addresses_are_remembered(clock, monkeypatch):
     monkeypatch.setattr(attempts, "ADDRESSES", 3)
     tried = attempts.Attempts(clock)
     for number in range(9):
-        tried.failed(str(number))
+        tried.begun(str(number))
     assert list(tried._failed) == ["6", "7", "8"]
 
 
-def test_a_try_that_succeeds_does_not_count(clock):
+def test_a_try_that_is_taken_back_does_not_count(clock):
     tried = attempts.Attempts(clock)
     for _ in range(2 * attempts.TRIES):
-        tried.failed("10.0.0.1")
-        tried.succeeded("10.0.0.1")
+        tried.begun("10.0.0.1")
+        tried.taken_back("10.0.0.1")
     assert tried.wait("10.0.0.1") == 0.0
 
 
