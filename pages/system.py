@@ -171,9 +171,9 @@ def live() -> None:
             "by this server",
             "Disk": f"{context.size(machine.disk_free)} of {context.size(machine.disk_total)} free",
             "Data": f"{context.size(machine.data_used)}{of(settings.data_limit_gb)} "
-            f"in {settings.data_dir}",
+            f"in {context.plain(str(settings.data_dir))}",
             "Temporary files": f"{context.size(machine.temp_used)}{of(settings.temp_limit_gb)} "
-            f"in {settings.temp_root}",
+            f"in {context.plain(str(settings.temp_root))}",
             "GPU": machine.gpu or "none",
             "CPUs": str(machine.cpus),
         },
@@ -183,7 +183,7 @@ def live() -> None:
     st.subheader("What is kept")
     st.table(keeping(), border="horizontal", hide_header=True)
     if problem := runtime.data_problem():
-        st.warning(problem, icon=":material/database:")
+        st.warning(context.plain(problem), icon=":material/database:")
     if trouble := runtime.webhook_trouble():
         next_try = (
             "It is not tried again."
@@ -211,7 +211,7 @@ def models() -> None:
     if downloads.share is not None:
         st.progress(downloads.share, f"Downloading {downloads.model} ({downloads.share:.0%})")
     elif downloads.problem:
-        st.error(downloads.problem, icon=":material/error:")
+        st.error(context.plain(downloads.problem), icon=":material/error:")
     found = runtime.speech_models()
     sizes = st.session_state.get("hub_sizes", {})
     st.table(

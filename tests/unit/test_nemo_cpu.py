@@ -63,7 +63,6 @@ def test_a_batch_that_nemo_splits_is_shortened_too(lengths):
 
 
 def test_layers_that_are_not_known_are_left_as_they_are():
-
     from services.audio.engines.nemo_cpu import tune
 
     nemo = subsampling("dw_striding", causal=True)
