@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 SPY = """
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 import numpy as np, psutil
 
@@ -54,6 +54,12 @@ def run(runtime, files, cancel=False):
 def broken(*args, **kwargs):
     raise RuntimeError("the model failed")
 
+def opened():
+    return [
+        file.path for file in psutil.Process().open_files()
+        if str(data) in file.path and not Path(file.path).name.startswith("scriptorium.")
+    ]
+
 with Runtime(settings) as runtime:
     run(runtime, digits[:1])  # loads the model; torch then has a cache directory of its own
     scratch = data / "temp" / "scratch"
@@ -68,15 +74,15 @@ with Runtime(settings) as runtime:
         if case == "raises":
             model.forward = real
         run(runtime, digits[:1])  # the lane may still be in a batch that was cancelled
+        end = time.monotonic() + 60  # and behind it a result be written that nobody wants now
+        while opened() and time.monotonic() < end:
+            time.sleep(0.05)
         watching = False
         report[case] = {
             "states": states,
             "events": events,
             "left": [str(path) for path in set(scratch.rglob("*")) - before],
-            "open": [
-                file.path for file in psutil.Process().open_files()
-                if str(data) in file.path and not Path(file.path).name.startswith("scriptorium.")
-            ],
+            "open": opened(),
         }
 print(json.dumps(report))
 """
