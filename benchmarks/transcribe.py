@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--digits", type=Path, help="ZIP of spoken digits")
     parser.add_argument("--model", default=DIGITS, help="NeMo checkpoint: name or path")
-    parser.add_argument("--precision", default="auto", help="of ours; see the README's settings")
+    parser.add_argument("--precision", default="auto", help="of ours; see docs/settings.md")
     options = parser.parse_args()
     sources = [corpus.digits(options.digits), corpus.prompts()]
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, PyAV {av.__version__}")

@@ -20,7 +20,7 @@ from services.jobs.store import JobStore, new_id
 from services.webhooks.notifier import WAITS, Notifier
 from services.webhooks.post import NotDelivered, post, sign
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 SECRET = "whsec_c2NyaXB0b3JpdW0tc2NyaXB0b3JpdW0="
 
 
@@ -91,8 +91,8 @@ class House:
 
 @pytest.fixture
 def verify():
-    """The function that the README shows to receivers."""
-    [code] = re.findall(r"```python\n(import base64.*?)```", README, re.S)
+    """The function that the guide shows to receivers."""
+    [code] = re.findall(r"```python\n(import base64.*?)```", GUIDE, re.S)
     names: dict[str, object] = {}
     exec(code, names)
     return names["is_genuine"]

@@ -1,4 +1,4 @@
-"""The README names every setting, with its default: documentation and code cannot drift."""
+"""The guides name every setting, command and page there is: they and the code cannot drift."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pytest
 from services.cli.main import Exit, app
 from services.config import Settings
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `(\w+)` \| (`SCRIPTORIUM_\w+` \| [^|]+) \|", README, re.M))
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| `(\w+)` \| (`SCRIPTORIUM_\w+` \| [^|]+) \|", SETTINGS, re.M))
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -41,5 +44,20 @@ def test_the_two_commands_stand_on_the_first_screen():
 
 def test_every_command_and_exit_code_is_documented():
     commands = {command.callback.__name__ for command in app.registered_commands}
-    assert set(re.findall(r"^\| `(\w+)(?: [A-Z\[][^`]*)?` \| [^`]", README, re.M)) >= commands
-    assert set(map(int, re.findall(r"^\| (\d+) \|", README, re.M))) == set(Exit)
+    assert set(re.findall(r"^\| `(\w+)(?: [A-Z\[][^`]*)?` \| [^`]", COMMANDS, re.M)) >= commands
+    assert set(map(int, re.findall(r"^\| (\d+) \|", COMMANDS, re.M))) == set(Exit)
+
+
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
+def test_links_between_the_guides_lead_somewhere(guide):
+    links = re.findall(r"\]\(([^)]+)\)", guide.read_text(encoding="utf-8"))
+    files = [link.partition("#")[0] for link in links if "://" not in link]
+    assert all((guide.parent / file).exists() for file in files), files
+
+
+def test_the_readme_leads_to_every_guide():
+    linked = {(ROOT / link).resolve() for link in re.findall(r"\]\((docs/[^)#]+)", README)}
+    assert linked >= set(GUIDES[1:])
