@@ -24,7 +24,8 @@ from benchmarks.plans import callers, query_plans
 from services.config import Settings
 from services.documents.document import Document, Page
 from services.front import Front
-from services.jobs.lane import Claims, Lane
+from services.jobs.claims import Claims
+from services.jobs.lane import Lane
 from services.jobs.models import Job, JobFilter, Kind, NewJob, Options, State
 from services.jobs.results import Results
 from services.jobs.schema import BatchRow, EventRow, JobRow

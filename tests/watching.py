@@ -18,7 +18,7 @@ from services.audio.transcript import Segment, Transcript
 from services.errors import PermanentError
 from services.files.disk import Room
 from services.files.workspace import StoredFile, Workspace
-from services.jobs.lane import Claims
+from services.jobs.claims import Claims
 from services.jobs.models import Batch, Job, Kind, NewJob, Options
 from services.jobs.results import Result, Results
 from services.jobs.store import JobStore

@@ -18,8 +18,8 @@ from services.errors import OutOfMemory
 from services.files.retry import retrying
 from services.jobs.ahead import Ahead, Arrival, Cut, Failed
 from services.jobs.batching import Piece, Window
+from services.jobs.claims import Claims
 from services.jobs.clerk import Clerk
-from services.jobs.lane import Claims
 from services.jobs.models import Job, Kind
 from services.jobs.recording import Heard, Recording
 from services.jobs.stretches import Stretches

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from services.audio.engines import Engine
-from services.jobs.lane import Claims
+from services.jobs.claims import Claims
 from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.stretches import Stretches
 from services.logs import about

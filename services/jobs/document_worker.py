@@ -8,7 +8,7 @@ from services.config import Settings
 from services.documents.passwords import Passwords
 from services.documents.process import DocumentProcess
 from services.documents.reader import How, read_document
-from services.jobs.lane import Claims
+from services.jobs.claims import Claims
 from services.jobs.models import Job, Kind
 from services.logs import about_job
 

@@ -14,7 +14,7 @@ import pytest
 
 from services.audio.transcript import Transcript
 from services.config import Settings
-from services.jobs.lane import Claims
+from services.jobs.claims import Claims
 from services.jobs.models import Job, Kind
 from services.runtime import Runtime
 from services.watch.folder import WatchedFolder

@@ -15,7 +15,7 @@ from services.audio.transcript import Word
 from services.errors import OutOfMemory
 from services.files.operations import sha256_of
 from services.jobs.audio_worker import AudioWorker
-from services.jobs.lane import Claims
+from services.jobs.claims import Claims
 from services.jobs.models import Job, Kind, NewJob, Options, State
 from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results

@@ -8,8 +8,8 @@ import pytest
 
 from services.audio.transcript import Transcript
 from services.errors import StoreUnavailable, UnreadableMedia, WorkerDied
-from services.jobs import lane as lanes
-from services.jobs.lane import Claims, Lane
+from services.jobs.claims import Claims
+from services.jobs.lane import Lane
 from services.jobs.models import Job, Kind, NewJob, Options, State
 from services.jobs.pulse import Pulse
 from services.jobs.results import Results
@@ -224,7 +224,7 @@ def test_a_store_that_fails_does_not_end_the_lane(house, monkeypatch):
 def held_store(tmp_path, monkeypatch):
     """A store that another program holds for half a second whenever a test says so."""
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
-    monkeypatch.setattr(lanes, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr("services.jobs.claims.STORE_SECONDS", 0.05)
     made = House(tmp_path)
     other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None, check_same_thread=False)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from services.audio.transcript import Transcript
 from services.files import operations
 from services.files.workspace import Workspace
-from services.jobs.lane import Claims
+from services.jobs.claims import Claims
 from services.jobs.models import Batch, Job, Kind, NewJob, Options
 from services.jobs.results import Results
 from services.jobs.store import JobStore
