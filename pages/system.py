@@ -2,88 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
-from pathlib import Path
 
 import streamlit as st
 
 from pages import context
+from pages.views import speech_models, watched_folders
 from services import system
-from services.audio import languages
-from services.audio.catalog import Model
 from services.jobs.models import Kind, State
 from services.making_room import TEXTS
 from services.retention import kept_text
-from services.watch.root import RootState, RootStatus
 
 runtime = context.runtime()
-
-MOST_PROBLEMS = 5
-
-GET_PARAKEET = """
-**On a machine that reaches the hub** there is nothing to do: the first recording downloads
-`nvidia/parakeet-tdt-0.6b-v3` (2.5 GB), and the batch page shows how far it is.
-
-**Without a network**, download `parakeet-tdt-0.6b-v3.nemo` from
-huggingface.co/nvidia/parakeet-tdt-0.6b-v3 on another machine, copy it here, and set its path:
-
-```toml
-# scriptorium.toml, beside main.py
-nemo_model = "/models/parakeet-tdt-0.6b-v3.nemo"
-```
-
-Then restart the server. Any other NeMo speech recognition checkpoint works the same way.
-A checkpoint can run code when it is loaded: take it only from a source that you trust.
-"""
-
-
-def watched(root: RootStatus) -> str:
-    """Return what a watched folder does, in one line."""
-    now = time.time()
-    doing = {
-        RootState.STARTING: "Starting",
-        RootState.WATCHING: "Watching",
-        RootState.MISSING: ":red[**Not there**]",
-    }[root.state]
-    parts = [f"{doing} for {context.duration(now - root.since)}"]
-    if root.waiting:
-        parts.append(f"{context.plural(root.waiting, 'file')} waiting to be whole")
-    if root.in_work:
-        parts.append(f"{context.plural(root.in_work, 'file')} in work")
-    if root.last_taken is not None:
-        ago = context.duration(now - root.last_taken)
-        parts.append(f"{context.plural(root.taken, 'file')} taken, the last {ago} ago")
-    if root.polling:
-        parts.append("looked through every few seconds")
-    return " · ".join(parts)
-
-
-def watched_folders() -> None:
-    """Show each watched folder and what is wrong with it."""
-    roots = runtime.watched_folders()
-    if not roots:
-        return
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
-        st.subheader("Watched folders", width="content")
-        st.button(
-            "Look now",
-            icon=":material/refresh:",
-            on_click=runtime.scan_watched_folders,
-            type="tertiary",
-        )
-    st.table(
-        {context.plain(str(root.path)): watched(root) for root in roots},
-        border="horizontal",
-        hide_header=True,
-    )
-    for root in roots:
-        for problem in root.problems[:MOST_PROBLEMS]:
-            st.warning(context.plain(problem), icon=":material/folder_off:")
-        if (more := len(root.problems) - MOST_PROBLEMS) > 0:
-            st.caption(f"{context.plural(more, 'more problem')} in {context.plain(str(root.path))}")
 
 
 def of(limit_gb: float | None) -> str:
@@ -159,7 +89,7 @@ def live() -> None:
             total = sum(counts.get((kind, state), 0) for kind in Kind)
             st.metric(state.capitalize(), total, width="content")
 
-    watched_folders()
+    watched_folders.show(runtime)
 
     st.subheader("Machine")
     settings = runtime.settings
@@ -204,63 +134,9 @@ def live() -> None:
         )
 
 
-@context.refreshing("2s")
-def models() -> None:
-    """Show the speech models, and fetch those that are not here."""
-    downloads = runtime.downloads
-    if downloads.share is not None:
-        st.progress(downloads.share, f"Downloading {downloads.model} ({downloads.share:.0%})")
-    elif downloads.problem:
-        st.error(context.plain(downloads.problem), icon=":material/error:")
-    found = runtime.speech_models()
-    sizes = st.session_state.get("hub_sizes", {})
-    st.table(
-        {
-            Path(model.name).name if model.path else model.name: described(
-                model, model.size or sizes.get(model.name)
-            )
-            for model in found
-        },
-        border="horizontal",
-        hide_header=True,
-    )
-    missing = [model.name for model in found if not model.here and "/" in model.name]
-    if missing:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            wanted = st.selectbox("Model", missing, key="model-to-download")
-            if st.button(
-                "Download", icon=":material/download:", disabled=downloads.share is not None
-            ):
-                runtime.downloads.start(wanted)
-                st.rerun(scope="fragment")
-            if st.button("Ask the hub for sizes", icon=":material/straighten:"):
-                with st.spinner("Asking the hub …"):
-                    asked = runtime.speech_models_with_sizes()
-                st.session_state.hub_sizes = {model.name: model.size for model in asked}
-                if not any(model.size for model in asked if not model.here):
-                    st.toast("The hub did not answer.")
-                else:
-                    st.rerun(scope="fragment")
-        st.caption("A download that broke off goes on where it was.")
-
-
-def described(model: Model, size: int | None) -> str:
-    """Return where a model is, how large, and which languages it hears, for people."""
-    known = [languages.name(code) for code in model.languages or ()]
-    parts = [
-        "on this machine" if model.here else "on the hub",
-        context.size(size) if size else "",
-        ", ".join(known) if len(known) <= 4 else f"{len(known)} languages",
-    ]
-    return " · ".join(part for part in parts if part)
-
-
 st.title("System")
 context.offline_banner(runtime.engine_choice(runtime.default_options()), link=False)
 live()
-st.subheader("Speech models")
-models()
-with st.expander("How to get Parakeet", icon=":material/download:"):
-    st.markdown(GET_PARAKEET)
+speech_models.show(runtime)
 with st.expander("Versions", icon=":material/info:"):
     st.table(system.versions(), border="horizontal", hide_header=True)
