@@ -56,7 +56,7 @@ class Claims:
         return self._stopping.is_set()
 
     def take(self, kind: Kind, like: Job | None = None) -> Job | None:
-        """Claim the next job; with `like`, only one that carries the same options."""
+        """Claim the next job; with `like`, only one that is heard in the same way."""
         job = self._store.claim(kind, like.options if like else None)
         if job is None:
             return None

@@ -67,6 +67,12 @@ class Options:
         """Return the options as JSON keeps them."""
         return asdict(self) | {"hotwords": list(self.hotwords)}
 
+    @property
+    def hearing(self) -> tuple[object, ...]:
+        """What a speech model is told of a recording; where it is equal, recordings share calls."""
+        told = (self.language, self.translate_to, self.hotwords)
+        return (self.engine, self.model, self.nemo_input, *told)
+
     def text(self) -> str:
         """Return what was chosen, for a person: what differs from an untouched choice."""
         shown = self.as_dict() | {"hotwords": ", ".join(self.hotwords), "speakers": "told apart"}

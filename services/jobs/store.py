@@ -155,8 +155,8 @@ class JobStore(Requests):
         """Take the next queued job of `kind` and mark it running, or return None.
 
         No two callers get the same job; see `queue` for the order. With `options`, only a job
-        that carries exactly these is taken. One during which the server stopped too often waits
-        until nothing else runs or could, and then runs alone.
+        that a model hears alike with its own is taken. One during which the server stopped too
+        often waits until nothing else runs or could, and then runs alone.
         """
         usual, suspect = (0, self._crash_limit - 1), (self._crash_limit, queue.MOST_CRASHES)
         now = self._clock()

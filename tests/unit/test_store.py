@@ -183,13 +183,14 @@ def test_an_owners_batches_take_turns_and_within_one_the_oldest_job_comes_first(
     ]
 
 
-def test_with_options_only_their_equals_are_taken(store):
-    nemo, whisper = Options("nemo"), Options("whisper")
+def test_with_options_only_what_is_heard_alike_is_taken(store):
+    nemo, whisper = Options("nemo", ocr="off", speakers=True), Options("whisper")
     add(store, 1, "ana", options=nemo)
     add(store, 1, "ben", options=whisper)
     assert store.claim(Kind.AUDIO, whisper).owner == "ben"
     assert store.claim(Kind.AUDIO, whisper) is None
-    assert store.claim(Kind.AUDIO, nemo).owner == "ana"
+    assert store.claim(Kind.AUDIO, Options("nemo", hotwords=("Ana",))) is None
+    assert store.claim(Kind.AUDIO, Options("nemo")).owner == "ana", "how PDFs are read is all one"
 
 
 @settings(max_examples=40)
