@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, fields
 
 from services.audio import docx
 from services.audio.cues import Cue, cues
@@ -23,7 +23,7 @@ PARAGRAPH_LENGTH = 700
 """Characters after which a paragraph ends with the segment, although nobody paused."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Style:
     """What an export shows beside the words; JSON always holds everything."""
 
@@ -35,6 +35,18 @@ class Style:
     """What it is about, before the text, where the library knows."""
     paragraphs: bool = True
     """Segments joined to paragraphs; otherwise each has a line of its own."""
+
+    @classmethod
+    def showing(cls, names: Collection[str]) -> Style:
+        """Return the style that shows what is named, and nothing else.
+
+        Raises:
+            ValueError: a name is unknown.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"“{', '.join(unknown)}” is unknown. Known are {', '.join(known)}.")
+        return cls(**{name: name in names for name in known})
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services import exports
+from services.audio.exports import Style
 from services.cli.follow import POLL_SECONDS, Follower, job_report
 from services.cli.inputs import find_inputs
 from services.cli.main import Exit, UsageError
@@ -30,13 +31,15 @@ SHOWN = 8
 NEWEST = 20
 
 
-def output(out: Path | None, format: str, force: bool, wait: bool) -> Output | None:
-    """Return where results go.
+def output(out: Path | None, format: str, show: str, force: bool, wait: bool) -> Output | None:
+    """Return where results go, and in which form.
 
     Raises:
         UsageError: a format is unknown, or nobody would wait for the results.
     """
-    formats = tuple(dict.fromkeys(part.strip().lower() for part in format.split(",")))
+    formats = _listed(format)
+    if not formats:
+        raise UsageError(f"--format: name one at least of {', '.join(exports.all_formats())}.")
     if unknown := [part for part in formats if part not in exports.all_formats()]:
         raise UsageError(
             f"“{', '.join(unknown)}” is no format. Known are {', '.join(exports.all_formats())}."
@@ -47,7 +50,16 @@ def output(out: Path | None, format: str, force: bool, wait: bool) -> Output | N
         raise UsageError("--no-wait writes no results. Leave --out away, and use export later.")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out: “{out}” is a file and not a directory.")
-    return Output(out.absolute(), formats, force)
+    try:
+        style = Style.showing(_listed(show))
+    except ValueError as error:
+        raise UsageError(f"--show: {error}") from None
+    return Output(out.absolute(), formats, style, force)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Return what stands between commas, each once."""
+    return tuple(dict.fromkeys(part for one in text.split(",") if (part := one.strip().lower())))
 
 
 def run(
@@ -215,7 +227,7 @@ def _follow(
         follower.follow()
     except KeyboardInterrupt:
         terminal.say(follower.summary())
-        to = f" --out {output.directory} --format {','.join(output.formats)}" if output else ""
+        to = output.arguments if output else ""
         if session.works:
             terminal.say(f"Stopping. Go on with: {COMMAND} resume {shown}{to}")
         else:

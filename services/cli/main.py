@@ -58,6 +58,11 @@ Out = Annotated[
 Format = Annotated[
     str, typer.Option("--format", "-f", help="Some of: txt, md, docx, srt, vtt, csv, json.")
 ]
+Show = Annotated[
+    str,
+    typer.Option(help="What transcripts show: some of times, speakers, summary, paragraphs."),
+]
+SHOWN = "speakers,summary,paragraphs"
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files in --out.")]
 Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait for the end, or only put into the queue.")
@@ -86,6 +91,7 @@ def run(
     files: Annotated[list[str], typer.Argument(help="Files, folders and patterns.")],
     out: Out = None,
     format: Format = "txt",
+    show: Show = SHOWN,
     force: Force = False,
     engine: Annotated[Engine | None, typer.Option(help="Speech engine.")] = None,
     model: Annotated[str | None, typer.Option(help="Speech model: a name or a path.")] = None,
@@ -107,7 +113,7 @@ def run(
             settings,
             terminal,
             files,
-            output=actions.output(out, format, force, wait),
+            output=actions.output(out, format, show, force, wait),
             engine=engine.value if engine else None,
             model=model,
             speakers=speakers,
@@ -140,6 +146,7 @@ def retry(
     id: BatchOrJob,
     out: Out = None,
     format: Format = "txt",
+    show: Show = SHOWN,
     force: Force = False,
     wait: Wait = True,
     json: Json = False,
@@ -150,7 +157,7 @@ def retry(
     def act(settings: Settings, terminal: Terminal) -> Exit:
         from services.cli import actions
 
-        to = actions.output(out, format, force, wait)
+        to = actions.output(out, format, show, force, wait)
         return actions.retry(settings, terminal, id, to, wait=wait, as_json=json)
 
     carry_out(act, verbose)
@@ -161,6 +168,7 @@ def resume(
     batch: Batch,
     out: Out = None,
     format: Format = "txt",
+    show: Show = SHOWN,
     force: Force = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -170,7 +178,7 @@ def resume(
     def act(settings: Settings, terminal: Terminal) -> Exit:
         from services.cli import actions
 
-        to = actions.output(out, format, force, True)
+        to = actions.output(out, format, show, force, True)
         return actions.resume(settings, terminal, batch, to, as_json=json)
 
     carry_out(act, verbose)
@@ -197,6 +205,7 @@ def export(
     batch: Batch,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Write them here.")],
     format: Format = "txt",
+    show: Show = SHOWN,
     force: Force = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -206,7 +215,7 @@ def export(
     def act(settings: Settings, terminal: Terminal) -> Exit:
         from services.cli import actions
 
-        to = actions.output(out, format, force, True)
+        to = actions.output(out, format, show, force, True)
         return actions.export(settings, terminal, batch, to, as_json=json)
 
     carry_out(act, verbose)

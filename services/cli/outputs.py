@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from services import exports
+from services.audio.exports import Style
 from services.files import operations
 from services.front import Front
 from services.jobs.models import Job
@@ -22,11 +23,19 @@ class OutputExists(Exception):
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go and in which formats."""
+    """Where results go, in which formats, and what transcripts show beside their words."""
 
     directory: Path
     formats: tuple[str, ...]
+    style: Style
     force: bool = False
+
+    @property
+    def arguments(self) -> str:
+        """What asks a command for the same once more."""
+        shown = ",".join(one.name for one in fields(Style) if getattr(self.style, one.name))
+        show = f" --show {shown}" if self.style != Style() else ""
+        return f" --out {self.directory} --format {','.join(self.formats)}{show}"
 
     def check(self, names: Sequence[str]) -> None:
         """Check, before any work is done, that files of these names can be written.
@@ -57,7 +66,7 @@ class Output:
             if format not in exports.formats(result):
                 continue
             path = self._path(stem, format)
-            data = front.export(job.id, format)
+            data = front.export(job.id, format, self.style)
             if self.force:
                 operations.write_atomic(path, data)
             else:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from services import exports
+from services.audio.exports import Style
 from services.errors import FileAccessError
 from services.files import operations
 from services.files.exclusive import in_use
@@ -43,8 +44,8 @@ class Conclusion:
         """
         # One that was done before and failed when it was run again still has its first result.
         result = self._front.result(due.job_id) if due.state is not None else None
-        if result is not None and self._folder.output is not None:
-            self._write(due, result, self._folder.output)
+        if result is not None and self._folder.results is not None:
+            self._write(due, result, self._folder.results)
         if due.place is None:
             return None
         if self._folder.after == "move" and result is not None:
@@ -65,8 +66,9 @@ class Conclusion:
         if name is None or not Path(name).is_relative_to(output):
             name = self._memory.name_output(due, self._free_names(due, output))
         self._tidy(Path(name).parent)
+        style = Style.showing(self._folder.show)
         for format in formats:
-            text = exports.render(result, format, PurePosixPath(due.path).name)
+            text = exports.render(result, format, PurePosixPath(due.path).name, style)
             operations.write_atomic(Path(f"{name}.{format}"), text)
 
     def _tidy(self, directory: Path) -> None:
@@ -78,7 +80,9 @@ class Conclusion:
     def _free_names(self, due: Due, output: Path) -> Iterator[str]:
         """Yield names for the results, without extension, under which no file lies."""
         path = PurePosixPath(due.path)
-        directory = output.joinpath(*(clean_name(part) for part in path.parent.parts))
+        beside = self._folder.output == "beside"  # in the file's own folder, whatever its name
+        parts = (part if beside else clean_name(part) for part in path.parent.parts)
+        directory = output.joinpath(*parts)
         stem = Path(exports.file_name(path.name, "txt")).stem
         for name in (f"{directory / stem}{numbered}" for numbered in _numbers()):
             if not any(Path(f"{name}.{format}").exists() for format in self._folder.formats):

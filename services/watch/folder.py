@@ -45,19 +45,22 @@ class WatchedFolder(BaseModel):
     after: Literal["leave", "move", "delete"] = "leave"
     """What to do with a file whose job has ended; `move` takes it to done/ or failed/."""
 
-    output: Path | None = None
-    """A folder that results are written to."""
+    output: Literal["beside"] | Path | None = None
+    """A folder that results are written to; `beside` writes each beside its file."""
 
     formats: tuple[Literal["txt", "md", "docx", "srt", "vtt", "csv", "json"], ...] = ("txt",)
     """The formats of these results; a document has no subtitles."""
+
+    show: tuple[Literal["times", "speakers", "paragraphs"], ...] = ("speakers", "paragraphs")
+    """What transcripts show there beside their words; see `Style`."""
 
     polling: Literal["auto"] | bool = "auto"
     """Whether to look again and again instead of being told; `auto` does so on network shares."""
 
     @field_validator("path", "output", mode="after")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+    def _absolute(cls, path: Path | str | None) -> Path | str | None:
+        return path.expanduser().absolute() if isinstance(path, Path) else path
 
     @field_validator("include", "exclude", mode="after")
     @classmethod
@@ -82,13 +85,27 @@ class WatchedFolder(BaseModel):
     def _whole(self) -> WatchedFolder:
         if _is_file(self.path):
             raise ValueError(f"{self.path} is a file. Name the folder to watch.")
-        if "formats" in self.model_fields_set and self.output is None:
+        if self.output is None and (unused := {"formats", "show"} & self.model_fields_set):
             raise ValueError(
-                f"{self.path} has formats and no output. Name the folder for the results too."
+                f"{self.path} has {unused.pop()} and no output. Name the folder for the results "
+                "too, or “beside”."
             )
         if not self.formats:
             raise ValueError(f"{self.path} needs one format at least for its output.")
         return self
+
+    @property
+    def results(self) -> Path | None:
+        """The folder under which results are written; files that are moved take theirs along."""
+        if self.output != "beside":
+            return self.output
+        return self.path / DONE if self.after == "move" else self.path
+
+    def is_result(self, name: str) -> bool:
+        """Whether a file of this name in the folder may be a result, and never one to take."""
+        return self.output == "beside" and name.lower().endswith(
+            tuple(f".{format}" for format in self.formats)
+        )
 
 
 def check_folders(folders: Sequence[WatchedFolder], data_dir: Path, temp_root: Path) -> None:
@@ -106,13 +123,13 @@ def check_folders(folders: Sequence[WatchedFolder], data_dir: Path, temp_root: P
                     f"The watched folder {folder.path} and the server's own {ours} lie one in the "
                     "other: the server would take its own files. Choose another folder."
                 )
-            if folder.output is not None and _inside(folder.output, ours):
+            if isinstance(folder.output, Path) and _inside(folder.output, ours):
                 raise ValueError(
                     f"The output folder {folder.output} lies in {ours}, which is the server's own. "
                     "Choose another folder."
                 )
         for other in folders:
-            if other.output is None:
+            if not isinstance(other.output, Path):
                 continue
             if _inside(other.output, folder.path):
                 raise ValueError(

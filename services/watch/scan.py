@@ -66,7 +66,11 @@ def scan(folder: WatchedFolder, problem: Problem) -> Iterator[Found]:
                         )  # a junction is a directory to scandir
                     ):
                         waiting.append(path)
-                elif entry.is_file(follow_symlinks=False) and patterns.takes(path):
+                elif (
+                    entry.is_file(follow_symlinks=False)
+                    and not folder.is_result(entry.name)
+                    and patterns.takes(path)
+                ):
                     str(path).encode()  # a name that is no Unicode cannot be remembered
                     found = entry.stat(follow_symlinks=False)
                     yield Found(str(path), found.st_size, found.st_mtime_ns)

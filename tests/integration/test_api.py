@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import glob
 import io
 import json
@@ -21,6 +22,8 @@ from services.api import app as web
 from services.api.stopping import notice_signals, stopping
 from services.api.v1 import events
 from services.api.v1.app import API, OPENAI, described
+from services.api.v1.results import StyleQuery
+from services.audio.exports import Style
 from services.config import Settings
 from services.jobs.models import NewJob
 from services.library.models import Filters, Found, Group, Hit
@@ -98,6 +101,12 @@ def test_what_is_submitted_is_processed_with_the_options_asked_for(client, done)
     assert jobs[2]["state"] == "failed" and "broken.pdf" in jobs[2]["error"]
     assert client.get(f"/api/v1/jobs/{jobs[0]['id']}").json() == jobs[0]
     assert batch in client.get("/api/v1/batches").json()["items"]
+
+
+@pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(Style)])
+def test_each_part_of_the_style_can_be_asked_for(name):
+    other = not getattr(Style(), name)
+    assert StyleQuery(**{name: other}).style() == Style(**{name: other})
 
 
 def test_results_and_exports(client, done):

@@ -256,6 +256,8 @@ def test_status_for_people_and_for_programs(data, front, sources, capsys):
         (["run", "missing.wav"], "There is no such file: missing.wav"),
         (["run", "*.nothing"], "There is no such file: *.nothing"),
         (["run", "{pdf}", "--format", "tape"], "“tape” is no format."),
+        (["run", "{pdf}", "--format", " ,"], "--format: name one at least of txt,"),
+        (["run", "{pdf}", "--out", "x", "--show", "tape"], "--show: “tape” is unknown."),
         (["run", "{pdf}", "--out", "{pdf}"], "is a file and not a directory"),
         (["run", "{pdf}", "--out", "{folder}", "--no-wait"], "--no-wait writes no results"),
         (["run", "{pdf}", "--out", "{folder}"], "paper.txt exists already"),

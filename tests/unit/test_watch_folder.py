@@ -53,6 +53,15 @@ def test_every_format_that_there_is_can_be_chosen():
     assert set(chosen.formats) == set(exports.MIME)
 
 
+def test_results_may_lie_beside_their_files(tmp_path):
+    left, moved = (
+        WatchedFolder(path=tmp_path, output="beside", after=after) for after in ("leave", "move")
+    )
+    assert (left.results, moved.results) == (tmp_path, tmp_path / "done")
+    assert left.is_result("Talk.TXT") and not left.is_result("talk.srt")
+    assert not WatchedFolder(path=tmp_path, output=tmp_path / "out").is_result("talk.txt")
+
+
 @pytest.mark.parametrize(
     ("tables", "sentence"),
     [
@@ -70,6 +79,7 @@ def test_every_format_that_there_is_can_be_chosen():
         ([{"path": "a", "output": "data/out"}], "which is the server's own"),
         ([{"path": "file"}], "file is a file. Name the folder"),
         ([{"path": "a", "formats": ["srt"]}], "has formats and no output"),
+        ([{"path": "a", "show": ["times"]}], "has show and no output"),
         ([{"path": "a", "output": "out", "formats": []}], "needs one format"),
         ([{"path": "a", "include": [" "]}], "A pattern cannot be empty"),
         ([{"path": "a", "exclude": ["/x/*"]}], "“/x/\\*” is relative"),

@@ -590,6 +590,28 @@ def test_results_never_take_each_others_names(desk, inbox, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("after", "where"), [("leave", ""), ("move", "done/")])
+def test_results_beside_their_files_are_never_taken(desk, inbox, after, where):
+    """Also where the patterns would take them, and where somebody's own text lies there."""
+    folder = "minutes " * 12 + "of May"  # a name that is not shortened here
+    write(inbox / folder / "talk.wav", "talk")
+    write(inbox / where / folder / "talk.txt", "somebody's")
+    root = desk.root(
+        inbox, output="beside", after=after, include=["talk*"], formats=["txt"], show=["times"]
+    )
+    taken(root)
+    assert len(desk.jobs()) == 1
+    desk.finish()
+    root.conclude()
+    assert tree(inbox) == {
+        f"{where}{folder}/talk.wav": b"talk",
+        f"{where}{folder}/talk.txt": b"somebody's",
+        f"{where}{folder}/talk (2).txt": b"[0:00] one two: talk\n",
+    }
+    taken(root, 100)
+    assert len(desk.jobs()) == 1
+
+
 def test_two_roots_share_an_output_folder(desk, tmp_path):
     for name in ("one", "two"):
         write(tmp_path / name / "talk.wav", name)

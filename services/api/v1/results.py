@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from enum import StrEnum
 
 from starlette.exceptions import HTTPException
@@ -29,12 +30,14 @@ class StyleQuery(Input):
     """The time at which a paragraph or line begins."""
     speakers: bool = Style.speakers
     """Who speaks, where that is known."""
+    summary: bool = Style.summary
+    """What it is about, before the text, where the library knows."""
     paragraphs: bool = Style.paragraphs
     """Segments joined to paragraphs; otherwise each has a line of its own."""
 
     def style(self) -> Style:
         """Return it as exports know it."""
-        return Style(self.times, self.speakers, self.paragraphs)
+        return Style(**{one.name: getattr(self, one.name) for one in fields(Style)})
 
 
 class ExportQuery(StyleQuery):
