@@ -129,7 +129,7 @@ def actions(batch_id: str) -> None:
         runtime.cancel_batch(batch_id)
         st.rerun()
     if results:
-        exporting.batch(batch_id, list(results))
+        exporting.batch(batch_id, results)
 
 
 def kept_until(days: float | None) -> str:
@@ -187,9 +187,4 @@ with st.container():
                 more(batch, kept)
         if not ended:
             components.news([], key="ask", ask=True)
-    if results:
-        links = {"Everything (ZIP)": f"/files/batches/{batch.id}.zip"}
-        if results.get(Kind.DOCUMENT, 0) > 1:
-            links["Documents in one PDF"] = f"/files/batches/{batch.id}.pdf"
-        context.download_links(links)
 context.refreshing(None if settled else REFRESH)(live)(batch.id, batch.discarded)

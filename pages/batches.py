@@ -41,7 +41,7 @@ def batch_row(summary: BatchSummary) -> dict[str, Any]:
         ),
         status=status,
         tone=tone,
-        share=None if summary.over else over / total,
+        share=None if summary.over else summary.share,
         opens=True,
     )
 

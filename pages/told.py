@@ -41,7 +41,7 @@ def _tell(runtime: Runtime) -> None:
         result = ", ".join(f"{counts[state]} {state}" for state in states if state in counts)
         good = counts.get(State.DONE) == total
         st.toast(
-            f"{context.plain(name)}: {result}",
+            f"{result.capitalize()}: {context.plain(name)}",  # a toast cuts long names
             icon=":material/check_circle:" if good else ":material/error:",
             duration="long",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 import streamlit as st
@@ -53,9 +53,9 @@ def one(job_id: str, formats: Sequence[str]) -> None:
         )
 
 
-def batch(batch_id: str, kinds: Collection[Kind]) -> None:
-    """Offer all results of a batch, which are of these kinds, in chosen formats as a ZIP."""
-    formats = exports.formats_of(kinds)
+def batch(batch_id: str, results: Mapping[Kind, int]) -> None:
+    """Offer all results of a batch, so many of each kind, in chosen formats as a ZIP."""
+    formats = exports.formats_of(results)
     with st.popover("Export", icon=":material/download:"):
         chosen = st.pills(
             "Formats",
@@ -72,6 +72,8 @@ def batch(batch_id: str, kinds: Collection[Kind]) -> None:
             _link(f"/files/batches/{quote(batch_id)}.zip?{query}", "Download ZIP")
         else:
             st.caption("Choose at least one format.")
+        if results.get(Kind.DOCUMENT, 0) > 1:
+            _link(f"/files/batches/{quote(batch_id)}.pdf", "Download all documents as one PDF")
 
 
 def _label(format: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.jobs.models import Job, Kind, State, Work
@@ -14,7 +14,8 @@ _UNKNOWN_LENGTH = {Kind.AUDIO: 60.0, Kind.DOCUMENT: 10.0, Kind.UNKNOWN: 1.0}
 class Estimate:
     """`share` of the work that is done, from 0 to 1; `elapsed` and `left` in seconds.
 
-    `left` is None while too little is known.
+    `elapsed` is the time in which something of the batch was in work. `left` is None while too
+    little is known.
     """
 
     share: float
@@ -32,14 +33,12 @@ def estimate(jobs: Sequence[Job | Work], now: float) -> Estimate:
     if not over:
         queued = min(job.queued_at for job in jobs if not job.state.over)
         jobs = [job for job in jobs if not job.state.over or (job.finished_at or 0) >= queued]
-    begun = [job.started_at for job in jobs if job.started_at is not None]
-    ended = [job.finished_at for job in jobs if job.finished_at is not None]
-    if not begun:
-        return Estimate(1.0 if over else 0.0, 0.0, 0.0 if over else None)
-    until = max(ended) if over and ended else now
-    elapsed = max(0.0, until - min(begun))
+    worked = [(j.started_at, j.finished_at or now) for j in jobs if j.started_at is not None]
+    elapsed = _covered(worked)
     if over:
         return Estimate(1.0, elapsed, 0.0)
+    if not worked:
+        return Estimate(0.0, 0.0, None)
     shares, lefts = [], []
     for kind in Kind:
         mine = [job for job in jobs if job.kind is kind]
@@ -58,6 +57,15 @@ def estimate(jobs: Sequence[Job | Work], now: float) -> Estimate:
     overall = sum(share * count for share, count in shares) / total
     left = None if None in lefts else max((x for x in lefts if x is not None), default=None)
     return Estimate(overall, elapsed, left)
+
+
+def _covered(times: Iterable[tuple[float, float]]) -> float:
+    """Return the seconds that lie in at least one of these stretches of time."""
+    covered, until = 0.0, 0.0
+    for begin, end in sorted(times):
+        covered += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return covered
 
 
 def _length(job: Job | Work) -> float:

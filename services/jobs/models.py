@@ -235,6 +235,14 @@ class BatchSummary:
     batch: Batch
     first_name: str
     counts: dict[State, int] = field(default_factory=dict)
+    running: float = 0.0
+    """The progress of those that run, added up."""
+
+    @property
+    def share(self) -> float:
+        """How far it is, from 0 to 1, each file counting the same."""
+        over = sum(count for state, count in self.counts.items() if state.over)
+        return (over + self.running) / self.total if self.total else 1.0
 
     @property
     def total(self) -> int:

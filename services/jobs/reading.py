@@ -73,6 +73,15 @@ class StoreReader(Database):
                 .group_by(JobRow.batch_id, JobRow.state)
             ):
                 counts[batch_id][State(state)] = count
+            running = dict(
+                session.execute(
+                    select(JobRow.batch_id, func.sum(JobRow.progress))
+                    .where(JobRow.batch_id.in_(ids), JobRow.state == State.RUNNING)
+                    .group_by(JobRow.batch_id)
+                )
+                .tuples()
+                .all()
+            )
             names = dict(
                 session.execute(
                     select(JobRow.batch_id, JobRow.name).where(
@@ -82,7 +91,10 @@ class StoreReader(Database):
                 .tuples()
                 .all()
             )
-            return [BatchSummary(to_batch(r), names.get(r.id, ""), counts[r.id]) for r in rows]
+            return [
+                BatchSummary(to_batch(r), names.get(r.id, ""), counts[r.id], running.get(r.id, 0.0))
+                for r in rows
+            ]
 
     def count_batches(self, reach: Reach | None = None) -> int:
         """Return the number of batches."""

@@ -109,8 +109,9 @@ def test_audio_and_pdf_become_text(server, open_page, pdf, long_recording):
     # Somebody else opens the same address, takes the ZIP, and begins a batch of their own.
     other = open_page(address)
     expect(other.get_by_text("3 of 3 done")).to_be_visible()
+    other.get_by_role("button", name="Export").click()
     with other.expect_download() as download:
-        other.get_by_role("link", name="Everything (ZIP)").click()
+        other.get_by_role("link", name="Download ZIP").click()
     assert Path(download.value.path()).read_bytes().startswith(b"PK")
     other.get_by_role("button", name="Process another batch").click()
     expect(other.get_by_role("heading", name="New batch")).to_be_visible()

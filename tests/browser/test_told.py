@@ -44,14 +44,14 @@ def test_a_toast_on_any_page_and_a_notification_in_the_background(tmp_path, open
         page.get_by_role("link", name="System").click()
 
         toast = page.get_by_test_id("stToast")
-        expect(toast).to_contain_text("slow *one*.pdf: 1 done", timeout=60_000)
+        expect(toast).to_contain_text("1 done: slow *one*.pdf", timeout=60_000)
         wait_until(page, "window.told.length > 0")
         assert page.evaluate("window.told") == [["slow *one*.pdf", "1 done"]]
 
         # Somebody else's batch is not this person's business; this person's next one is.
         front.submit([others], owner="somebody else")
         front.submit([bad])
-        expect(toast.last).to_contain_text("bad.pdf: 1 failed")
+        expect(toast.last).to_contain_text("1 failed: bad.pdf")
         assert page.evaluate("window.told.map(([title]) => title)") == ["slow *one*.pdf", "bad.pdf"]
         expect(toast.get_by_text("others.pdf")).to_have_count(0)
     front.close()

@@ -62,6 +62,15 @@ def test_when_all_is_over_time_stands_still():
     assert estimate(jobs, 1_000.0) == Estimate(1.0, 20.0, 0.0)
 
 
+def test_a_file_that_was_run_again_later_adds_only_its_own_time():
+    jobs = [
+        job(State.DONE, 1.0, started_at=0.0, finished_at=40.0),
+        job(State.DONE, 1.0, started_at=30.0, finished_at=46.0),
+        job(State.DONE, 1.0, started_at=600.0, finished_at=603.0),
+    ]
+    assert estimate(jobs, 1_000.0) == Estimate(1.0, 49.0, 0.0)
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_file_of_unknown_length_is_no_error(kind):
     found = estimate([job(State.RUNNING, 0.5, None, kind, started_at=0.0)], 10.0)

@@ -383,6 +383,15 @@ def test_batches_come_newest_first_with_their_counts(store):
     assert store.counts() == {(Kind.AUDIO, State.QUEUED): 2, (Kind.AUDIO, State.CANCELLED): 1}
 
 
+def test_a_batch_is_as_far_as_its_files_are(store):
+    add(store, 3)
+    assert store.batches()[0].share == 0.0
+    first, second = store.claim(Kind.AUDIO), store.claim(Kind.AUDIO)
+    store.finish(first, length=1.0, engine="e", model="m", note=None)
+    store.set_progress(second, 0.5, "reading")
+    assert store.batches()[0].share == pytest.approx(1.5 / 3)
+
+
 def test_what_is_not_there(store):
     assert store.job("x") is None and store.batch("x") is None and store.jobs("x") == []
     assert store.claim(Kind.AUDIO) is None and store.places() == {}
