@@ -20,6 +20,15 @@ Samples = NDArray[np.float32]
 BLOCK_SECONDS = 30
 SHORTEST = 0.1
 
+LOWEST_RATE = 1000
+"""Samples in a second that a recording has at least.
+
+At 16 kHz a sample of 1 Hz becomes 64 kilobytes: a small file would fill any memory.
+"""
+
+LONGEST_FRAME = 600
+"""Seconds that one piece of a file may give at once; what programs write gives a few at most."""
+
 # Containers that hold media themselves. Playlists are not among them: one that somebody
 # uploads could name any file or address of this machine.
 _FORMATS = (
@@ -68,11 +77,13 @@ class Decoder:
     Args:
         path: An absolute path.
         name: What the person calls the file, for messages.
+        longest: Seconds of sound that it may hold; None for any number.
     """
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
+    def __init__(self, path: Path, name: str | None = None, longest: float | None = None) -> None:
         self.path = path
         self.name = name or path.name
+        self._longest = longest
         self.declared: float | None = None
         """Duration that the file's header promises, in seconds, once decoding has begun."""
         self.seconds = 0.0
@@ -84,18 +95,28 @@ class Decoder:
         """Yield the sound in 1-D float32 arrays of about 30 s at 16 kHz.
 
         Raises:
-            UnreadableMedia: nothing can be decoded, or less than 0.1 s of sound is there.
+            UnreadableMedia: nothing can be decoded, less than 0.1 s of sound is there, or more
+                than `longest`.
         """
         with _read(self.path, self.name) as handle:
             header = read_header(handle)
             if header is not None and header.plain:
                 self.declared = header.seconds
                 for block in plain_blocks(handle, header, BLOCK_SECONDS):
-                    self.seconds += block.size / SAMPLE_RATE
+                    self._count(block.size)
                     yield block
                 self._check(0, 0)
                 return
         yield from self._decoded()
+
+    def _count(self, samples: int) -> None:
+        """Take note of what was decoded; what a header says of the length proves nothing."""
+        self.seconds += samples / SAMPLE_RATE
+        if self._longest is not None and self.seconds > self._longest:
+            raise UnreadableMedia(
+                f"“{self.name}” is longer than {self._longest / 3600:g} hours, which is the most "
+                "that this server takes. Cut it into parts, or ask for a higher recording_hours."
+            )
 
     def _decoded(self) -> Iterator[Samples]:
         import av
@@ -116,6 +137,7 @@ class Decoder:
                     if packet is None:
                         break
                     for frame in packet.decode():
+                        self._check_frame(frame)
                         frames += resampler.resample(frame)
                     if packet.size == 0:  # the flush at the end
                         frames += resampler.flush()
@@ -134,16 +156,29 @@ class Decoder:
                     pending.append(frame.to_ndarray().reshape(-1))
                     held += pending[-1].size
                 if held >= BLOCK_SECONDS * SAMPLE_RATE:
-                    self.seconds += held / SAMPLE_RATE
+                    self._count(held)
                     block, bad = _finite(np.concatenate(pending))
                     invalid += bad
                     yield block
                     pending, held = [], 0
-        self.seconds += held / SAMPLE_RATE
+        self._count(held)
         last, bad = _finite(np.concatenate([*pending, np.zeros(0, np.float32)]))
         self._check(damaged, invalid + bad)
         if held:
             yield last
+
+    def _check_frame(self, frame: Any) -> None:
+        if frame.sample_rate < LOWEST_RATE:
+            raise UnreadableMedia(
+                f"“{self.name}” says that its sound has {frame.sample_rate} samples in a second, "
+                f"and speech needs {LOWEST_RATE} at least. Export it again from the program that "
+                "made it."
+            )
+        if frame.samples > LONGEST_FRAME * frame.sample_rate:
+            raise UnreadableMedia(
+                f"“{self.name}” holds {frame.samples / frame.sample_rate / 60:.0f} minutes of "
+                "sound in one piece, as no program writes it. Convert it to another format."
+            )
 
     def _check(self, damaged: int, invalid: int) -> None:
         if self.seconds == 0:

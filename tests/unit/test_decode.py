@@ -1,4 +1,6 @@
 import shutil
+import tracemalloc
+import wave
 from itertools import pairwise
 from pathlib import Path
 
@@ -238,6 +240,44 @@ def test_a_video_without_sound_says_so(tmp_path):
     for read in (probe, lambda path: list(Decoder(path).blocks())):
         with pytest.raises(UnreadableMedia, match="“mute.mp4” has no sound"):
             read(path)
+
+
+def raw_wav(path: Path, rate: int, samples: int) -> Path:
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(1)
+        writer.setframerate(rate)
+        writer.writeframes(b"\x80" * samples)
+    return path
+
+
+def test_a_small_file_cannot_fill_the_memory(tmp_path):
+    """At 10 Hz 70 kilobytes of it would be seven gigabytes at 16 kHz."""
+    bomb = raw_wav(tmp_path / "bomb.wav", 10, 70_000)
+    tracemalloc.start()
+    with pytest.raises(UnreadableMedia, match=r"“bomb.wav” says .* has 10 samples in a second"):
+        list(Decoder(bomb).blocks())
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+    low = raw_wav(tmp_path / "low.wav", 1000, 70_000)
+    assert sum(block.size for block in Decoder(low).blocks()) == pytest.approx(70 * 16_000, abs=100)
+
+
+def test_a_piece_that_lasts_for_hours_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.audio.decode.LONGEST_FRAME", 0.01)
+    path = media.write_sound(tmp_path / "a.flac", media.tone(1, 44_100), codec="flac")
+    with pytest.raises(UnreadableMedia, match=r"“a.flac” holds .* in one piece"):
+        list(Decoder(path).blocks())
+
+
+@pytest.mark.parametrize("rate", [16_000, 8_000], ids=["plain", "decoded"])
+def test_what_is_longer_than_may_be_ends_there(tmp_path, rate):
+    path = media.write_wav(tmp_path / "long.wav", media.tone(100, rate), rate)
+    decoder = Decoder(path, longest=45)
+    with pytest.raises(UnreadableMedia, match=r"“long.wav” is longer than 0.0125 hours"):
+        list(decoder.blocks())
+    assert decoder.seconds < 100
+    assert len(list(Decoder(path, longest=101).blocks())) > 2
 
 
 PLAYLISTS = {
