@@ -3,11 +3,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import JSON, Engine, MetaData, String, Table, func, inspect, select, text
 
 from services.errors import SettingsError
 from services.jobs import migrations
@@ -52,10 +53,18 @@ def check_is_todays(url: str) -> None:
     engine.dispose()
 
 
-def test_the_newest_step_is_the_one_that_new_stores_start_at():
+def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+    return config
+
+
+SCRIPTS = ScriptDirectory.from_config(alembic_config())
+STEPS = sorted(script.revision for script in SCRIPTS.walk_revisions())
+
+
+def test_the_newest_step_is_the_one_that_new_stores_start_at():
+    assert SCRIPTS.get_current_head() == migrations.HEAD == STEPS[-1]
 
 
 def test_an_old_store_becomes_what_a_new_one_is(tmp_path):
@@ -85,6 +94,73 @@ def test_what_was_in_an_old_store_is_still_there_and_goes_on(tmp_path):
     ]
     assert store.claim(Kind.AUDIO).name == "später.wav"
     store.close()
+
+
+def brought_to(url: str, version: str) -> None:
+    """Change the first version's store to what a later version had."""
+    engine = connect(url, writes=True)
+    with engine.begin() as connection:
+        scripts = alembic_config()
+        scripts.attributes["connection"] = connection
+        command.stamp(scripts, migrations.FIRST)
+        command.upgrade(scripts, version)
+    engine.dispose()
+
+
+def tables_of(url: str) -> tuple[Engine, list[Table]]:
+    engine, found = connect(url, writes=True), MetaData()
+    found.reflect(engine)
+    return engine, [table for table in found.sorted_tables if table.name != "alembic_version"]
+
+
+def fill(url: str) -> None:
+    """Put two rows into each table that has none, with a value in every column."""
+    engine, tables = tables_of(url)
+    with engine.begin() as connection:
+        for table in tables:
+            if connection.scalar(select(func.count()).select_from(table)):
+                continue
+            for number in (1, 2):
+                row = {}
+                for column in table.columns:
+                    if column.foreign_keys:
+                        (key,) = column.foreign_keys
+                        known = connection.scalars(select(key.column).distinct()).all()
+                        row[column.name] = known[(number - 1) % len(known)]
+                    elif isinstance(column.type, String):
+                        row[column.name] = f"{column.name} {number}"
+                    elif isinstance(column.type, JSON):
+                        row[column.name] = [number]
+                    else:
+                        row[column.name] = column.type.python_type(number)
+                connection.execute(table.insert().values(row))
+    engine.dispose()
+
+
+def rows_of(url: str) -> dict[str, list[dict[str, object]]]:
+    engine, tables = tables_of(url)
+    with engine.connect() as connection:
+        found = {
+            table.name: [dict(row._mapping) for row in connection.execute(select(table))]
+            for table in tables
+        }
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("version", STEPS[:-1])
+def test_what_a_store_of_any_version_holds_is_kept(tmp_path, version):
+    url = f"sqlite:///{first_store(tmp_path)}"
+    brought_to(url, version)
+    fill(url)
+    before = rows_of(url)
+    assert all(before.values()), "every table holds something"
+    JobStore(url).close()
+    check_is_todays(url)
+    after = rows_of(url)
+    for table, rows in before.items():
+        kept = [{name: row[name] for name in rows[0]} for row in after[table]]
+        assert all(row in kept for row in rows), table
 
 
 def test_a_copy_of_the_old_store_is_kept_whole(tmp_path):
