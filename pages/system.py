@@ -21,6 +21,19 @@ def of(limit_gb: float | None) -> str:
     return f" of {limit_gb:g} GB" if limit_gb else ""
 
 
+def limits() -> dict[str, str]:
+    """Return what files and people may take."""
+    settings = runtime.settings
+    size, owner = settings.upload_limit_gb, settings.owner_upload_limit_gb
+    jobs, hours = settings.owner_limit, settings.recording_hours
+    return {
+        "One file": f"{size:g} GB" if size else "as much as there is room",
+        "One person's files, until they are done": f"{owner:g} GB" if owner else "as much as fits",
+        "One person's files in work at once": str(jobs) if jobs else "any number",
+        "One recording": f"{hours:g} hours" if hours else "any length",
+    }
+
+
 def keeping() -> dict[str, str]:
     """Return what is kept how long."""
     found, settings = runtime.retention(), runtime.settings
@@ -110,6 +123,8 @@ def live() -> None:
         border="horizontal",
         hide_header=True,
     )
+    st.subheader("Limits")
+    st.table(limits(), border="horizontal", hide_header=True)
     st.subheader("What is kept")
     st.table(keeping(), border="horizontal", hide_header=True)
     if problem := runtime.data_problem():

@@ -100,6 +100,9 @@ class Settings(BaseSettings, PeopleSettings):
     """Longest stretch of speech given to a model at once, in seconds; a recording that is a tenth
     longer stays whole."""
 
+    recording_hours: float | None = Field(24.0, gt=0)
+    """Hours of sound that one recording may have; a longer one fails with a sentence."""
+
     batch_seconds: float | None = Field(None, ge=5, le=3600)
     """Audio in one NeMo call at most, padding included, in seconds; when unset, 60 on a CPU, and on
     a GPU what its free memory holds."""

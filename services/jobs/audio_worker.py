@@ -134,6 +134,7 @@ class _Run:
             self._settings.clip_seconds,
             self._stretches.load(job),
             lambda: claims.check_original(job),
+            hours * 3600 if (hours := self._settings.recording_hours) else None,
         )
         self._clerk.watch(recording)
         return recording

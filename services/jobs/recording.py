@@ -68,15 +68,17 @@ class Recording:
         clip_seconds: float,
         saved: tuple[list[Heard], int] = ([], 0),
         check: Callable[[], None] = lambda: None,
+        longest: float | None = None,
     ) -> Recording:
         """Return the recording of `job`.
 
         Args:
             saved: What an earlier try heard, and the sample from which it has to go on.
             check: Called before the file is opened; raises what is wrong with it.
+            longest: Seconds of sound that it may hold; None for any number.
         """
         heard, begin = saved
-        decoder = Decoder(job.path, job.name)
+        decoder = Decoder(job.path, job.name, longest)
 
         def cut() -> Generator[Clip, None, None]:
             check()

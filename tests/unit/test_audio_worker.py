@@ -311,6 +311,16 @@ def test_a_short_recording_is_done_before_a_long_one_that_came_first(tmp_path, s
     store.close()
 
 
+def test_a_recording_that_is_longer_than_may_be_fails_alone(tmp_path, settings):
+    settings = settings.model_copy(update={"recording_hours": 60 / 3600})
+    store, batch, run = submitted(tmp_path, settings, Fake(), [60, 1])
+    run()
+    long, short = store.jobs(batch.id)
+    assert (long.state, long.error_kind, short.state) == (State.FAILED, "permanent", State.DONE)
+    assert "“0.wav” is longer than 0.0166667 hours" in long.error
+    store.close()
+
+
 class Stopping(Fake):
     """An engine that has heard more than a stretch when the server is stopped during its call."""
 
