@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,16 @@ class Transcripts:
                     raise EditConflict("Somebody else changed this transcript meanwhile.")
                 transcript = self._load(job_id)
                 after = changed(transcript, before, changes, names)
+                # Made first: what cannot be shown must not be saved.
+                answer = _difference(passages(transcript, before), passages(transcript, after))
+                answer["version"] = self._version(job_id, after)
+                answer["names"] = after.speakers
                 text = json.dumps(after.as_dict(), ensure_ascii=False)
                 operations.write_atomic(self._results.edits_file(job_id), text)
         except Timeout as error:
             raise FileAccessError(
                 "The change was not saved: another one is being saved. Try again."
             ) from error
-        answer = _difference(passages(transcript, before), passages(transcript, after))
-        answer["version"] = self._version(job_id, after)
-        answer["names"] = after.speakers
         return answer
 
     def peaks(self, job_id: str, original: Path, name: str) -> Path:
@@ -139,7 +141,7 @@ def _shown(passage: Passage) -> dict[str, Any]:
 
 def _words(words: Sequence[Word]) -> list[list[Any]]:
     shown = []
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         space = following and " " in joined([word.text[-1:], following.text[:1]])
         sure = None if word.confidence is None else round(word.confidence, 2)
         shown.append([word.start, word.end, word.text + (" " if space else ""), sure])

@@ -182,6 +182,30 @@ def test_a_text_is_edited_undone_redone_and_kept(page):
     expect(text).to_have_text("The <b>scribes</b> copied the first book.")
 
 
+def test_an_emptied_passage_is_shown_as_removed_and_comes_back(page):
+    text = passage(page, 2).locator(".text")
+    change(page, 2, "")
+    expect(text).to_have_text("(removed)")
+    page.reload()
+    expect(text).to_have_text("(removed)")
+    passage(page, 2).get_by_role("button", name="edited").click()
+    passage(page, 2).get_by_role("button", name="Restore it").click()
+    expect(text).to_have_text("Then the café burned down.")
+
+
+def test_a_failure_of_the_server_is_said_and_the_saved_text_is_shown(page):
+    text = passage(page, 0).locator(".text")
+    page.route("**/edits", lambda route: route.fulfill(status=500, body="Internal Server Error"))
+    change(page, 0, "Good evening.")
+    alert = page.get_by_role("alert").filter(has_text="Good evening.")
+    expect(alert).to_contain_text("The server failed (status 500)")
+    expect(alert).to_contain_text("You see the text as it is saved.")
+    expect(text).to_have_text("Good morning.")
+    page.unroute("**/edits")
+    alert.get_by_role("button", name="Try again").click()
+    expect(text).to_have_text("Good evening.")
+
+
 def test_speakers_are_named_and_renamed(page):
     for number in (0, 1):
         passage(page, number).hover()

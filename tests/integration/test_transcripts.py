@@ -10,8 +10,9 @@ import zipfile
 
 import pytest
 
+from services.audio.edits import Edit
 from services.audio.segments import segments_from_words
-from services.audio.transcript import Transcript, Word
+from services.audio.transcript import Segment, Transcript, Word
 from services.config import Settings
 from services.files import operations
 from services.jobs.results import Results
@@ -90,6 +91,50 @@ def test_an_edit_is_saved_and_exported_and_json_keeps_both(page):
     exported = client.get(f"{files}/result.json").json()
     assert exported["segments"][1]["text"] == "The <b>dog</b> fled."
     assert exported["machine"]["segments"][1]["text"] == "The dog ran away."
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_emptied_passage_is_shown_as_empty_and_can_come_back(page, text):
+    client, files, view = page
+    answer = patch(page, change(view, 1, text))
+    assert answer.status_code == 200
+    (emptied,) = answer.json()["passages"]
+    assert (emptied["words"], emptied["text"], emptied["heard"]) == ([], "", "The dog ran away.")
+    again = client.get(f"{files}/reader.json").json()
+    assert spoken(again) == ["The cat sat.", "", "It rained."]
+    assert client.get(f"{files}/result.txt").text == "The cat sat.\n\nIt rained.\n"
+    undone = patch(page, change(again, 1, None)).json()
+    assert spoken(undone) == ["The dog ran away."]
+    assert spoken(client.get(f"{files}/reader.json").json()) == spoken(view)
+
+
+def test_a_transcript_without_times_for_words_is_read_and_corrected(served, page):
+    runtime, client, job = served
+    segments = [Segment(0.0, 2.0, "The cat sat."), Segment(2.0, 4.0, "It rained.")]
+    made = Transcript("The cat sat. It rained.", 20.0, "en", "e", "m", segments)
+    path = runtime.settings.results_dir / job.id / "result.json"
+    operations.write_atomic(path, json.dumps(made.as_dict()))
+    view = client.get(f"/files/{job.id}/reader.json").json()
+    assert [p["text"] for p in view["passages"]] == ["The cat sat.", "It rained."]
+    for number, text in ((0, ""), (1, "It snowed.")):
+        answer = patch(page, change(view, number, text))
+        assert answer.status_code == 200
+        view = client.get(f"/files/{job.id}/reader.json").json()
+    assert view["passages"][0]["text"] == "" and spoken(view) == ["", "It snowed."]
+
+
+def test_a_change_that_cannot_be_shown_is_not_saved(served, page, monkeypatch):
+    runtime, client, job = served
+    _, files, view = page
+
+    def broken(*passages: object) -> None:
+        raise ValueError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("services.jobs.transcripts._difference", broken)
+        with pytest.raises(ValueError):
+            runtime.edit(job.id, view["version"], [Edit(0.0, 1.4, "Lost.")], {})
+    assert client.get(f"{files}/reader.json").json() == view
 
 
 def test_nobody_overwrites_what_another_person_changed(page):

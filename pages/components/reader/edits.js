@@ -21,6 +21,13 @@ function editing(addresses, list, hooks) {
     return view;
   }
 
+  async function again() {
+    const before = version;
+    await load();
+    if (version !== before) done.length = undone.length = 0; // taking back would take back theirs
+    hooks.changed();
+  }
+
   function ask(text, ...choices) {
     bar.replaceChildren(make("span", "", text));
     choices.forEach(([label, act]) => {
@@ -57,18 +64,30 @@ function editing(addresses, list, hooks) {
         return before;
       }
       if (answer.status === 409) {
-        await load();
-        done.length = undone.length = 0; // taking back older changes would take back theirs
-        hooks.changed();
+        await again();
         ask(`Somebody else changed this transcript meanwhile; you see it now. Your change is not saved.${said}`,
           ["Save mine too", () => apply(change)], ["Drop mine", () => {}]);
         return null;
       }
     } catch { answer = null; }
-    const reason = answer ? (await answer.json().catch(() => ({}))).message : "";
-    ask(`${reason || "The server does not answer: the change is not saved."}${said}`,
+    const failed = answer?.status >= 500; // then nobody here knows what the server has
+    const shown = failed && await again().then(() => true, () => false);
+    ask(`${answer ? await reasonOf(answer) : "The server does not answer: the change is not saved."}${failed
+      ? shown ? " You see the text as it is saved." : " The text cannot be loaded either: reload the page." : ""}${said}`,
       ["Try again", () => apply(change)], ["Drop it", () => {}]);
     return null;
+  }
+
+  // What an answer that is no success says, as a sentence.
+  async function reasonOf(answer) {
+    const text = (await answer.text()).trim();
+    try {
+      const { message, detail } = JSON.parse(text);
+      if (message || detail) return message || detail;
+    } catch { /* no JSON */ }
+    if (answer.status < 500 && text && text.length < 300 && !text.startsWith("<"))
+      return `The change is not saved: ${text}`;
+    return `The server failed (status ${answer.status}): the change is not saved, or only in part.`;
   }
 
   // One after the other: each needs the version that the one before it made.
