@@ -10,6 +10,7 @@ from pages import context, rerun, sharing
 from pages.views import about, exporting, transcript, voices
 from pages.views import document as document_view
 from services import exports
+from services.audio import repetition
 from services.audio.transcript import Transcript
 from services.jobs.models import Event
 
@@ -106,7 +107,10 @@ elif job.state.fell_short:
         + context.plain(job.error or ""),
         icon=":material/replay:",
     )
-for note in result.notes:
+# The reader itself says what leads to a place in the text.
+found = result.repetitions if isinstance(result, Transcript) else []
+told = {repetition.note(one) for one in found}
+for note in (note for note in result.notes if note not in told):
     st.warning(context.plain(note), icon=":material/warning:")
 about.show(runtime, job)
 if isinstance(result, Transcript):

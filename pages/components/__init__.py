@@ -25,7 +25,7 @@ def _register(name: str, css: str, scripts: Sequence[str]) -> Any:
     )
 
 
-_READER = ("tools", "wave", "passages", "search", "edits", "reader")
+_READER = ("tools", "wave", "passages", "search", "edits", "places", "reader")
 
 _rows = _register("rows", "rows.css", ["rows.js"])
 _news = _register("news", "news.css", ["news.js"])

@@ -7,13 +7,13 @@ transcribed again, with other segments perhaps, it replaces what is heard there 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
 from services.audio.segments import in_order, joined, segment_of, words_of
-from services.audio.transcript import Segment, Transcript, Word
+from services.audio.transcript import Repetition, Segment, Transcript, Word
 from services.audio.words import plain, retimed
 
 Span = tuple[float, float]
@@ -99,7 +99,8 @@ def corrected(transcript: Transcript, edits: Edits) -> Transcript:
         return transcript
     segments: list[Segment] = []
     words: list[Word] = []
-    for passage in passages(transcript, edits):
+    shown = passages(transcript, edits)
+    for passage in shown:
         if not passage.text:
             continue
         speaker = passage.speaker
@@ -120,6 +121,7 @@ def corrected(transcript: Transcript, edits: Edits) -> Transcript:
             "text": joined(segment.text for segment in segments),
             "segments": segments,
             "words": in_order(words, transcript.duration),
+            "repetitions": unchecked(transcript.repetitions, shown),
             "machine": transcript,
             "edits": edits,
         }
@@ -157,6 +159,12 @@ def passages(transcript: Transcript, edits: Edits) -> list[Passage]:
             text = joined(word.text for word in words)
             found.append(_edited(edit, text, words, voices.get(edit.span)))
     return sorted(found, key=lambda passage: (passage.start, passage.end))
+
+
+def unchecked(found: Sequence[Repetition], shown: Sequence[Passage]) -> list[Repetition]:
+    """Return the repetitions of which a passage has no text that a person wrote."""
+    left = [p for p in shown if found and not (p.edit and p.edit.text is not None)]
+    return [r for r in found if any(p.start < r.end and r.start < p.end for p in left)]
 
 
 def _pieces(

@@ -66,7 +66,8 @@ def to_txt(transcript: Transcript, title: str, style: Style) -> str:
         + p.text
         for p in paragraphs(transcript, style)
     )
-    return ("\n\n" if style.paragraphs else "\n").join(made) + "\n"
+    gap = "\n\n" if style.paragraphs else "\n"
+    return gap.join([*made, *_doubts(transcript, style)]) + "\n"
 
 
 def to_markdown(transcript: Transcript, title: str, style: Style) -> str:
@@ -78,6 +79,8 @@ def to_markdown(transcript: Transcript, title: str, style: Style) -> str:
         time = clock(p.start) if style.times else ""
         lead = " · ".join(part for part in (time, _markdown(p.speaker or "")) if part)
         lines += [f"**{lead}** {_markdown(p.text)}" if lead else _markdown(p.text), ""]
+    for doubt in _doubts(transcript, style):
+        lines += [f"*{_markdown(doubt)}*", ""]
     return "\n".join(lines)
 
 
@@ -88,6 +91,7 @@ def to_docx(transcript: Transcript, title: str, style: Style) -> bytes:
         (clock(p.start) if style.times else "", p.speaker or "", p.text)
         for p in paragraphs(transcript, style)
     ]
+    body += [("", "", doubt) for doubt in _doubts(transcript, style)]
     return docx.write(plain(title), _origin(transcript), body)
 
 
@@ -175,6 +179,15 @@ def _paragraph(segments: list[Segment], style: Style) -> Paragraph:
 def _about(transcript: Transcript, style: Style) -> list[tuple[str, str]]:
     about = transcript.about if style.summary else None
     return [(heading, plain(text)) for heading, text in about.lines()] if about else []
+
+
+def _doubts(transcript: Transcript, style: Style) -> list[str]:
+    """Return where to listen again; it means nothing without times."""
+    return [
+        f"Listen again from {clock(found.start)} to {clock(found.end)}: "
+        f"the model wrote “{plain(found.phrase)}” {found.times} times in a row."
+        for found in (transcript.repetitions if style.times else [])
+    ]
 
 
 def _origin(transcript: Transcript) -> str:

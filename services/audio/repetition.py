@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from services.audio.transcript import Word
+from services.audio.exports import clock
+from services.audio.transcript import Repetition, Word
 
 LONGEST_PHRASE = 8
 """Words in a phrase that is looked for."""
@@ -15,16 +15,6 @@ _TIMES_OF_LONGER = 4
 """How often a phrase has to come in a row, by its number of words: people say “no, no, no” too."""
 
 _MARKS = ".,;:!?…\"'“”‘’()[]-–—"
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """A stretch in which one phrase comes `times` times in a row; times in seconds."""
-
-    start: float
-    end: float
-    phrase: str
-    times: int
 
 
 def repetitions(words: Sequence[Word]) -> list[Repetition]:
@@ -48,6 +38,14 @@ def repetitions(words: Sequence[Word]) -> list[Repetition]:
         )
         for begin, end, size in sorted(found)
     ]
+
+
+def note(found: Repetition) -> str:
+    """Return the sentence about a repetition that stands among a transcript's notes."""
+    return (
+        f"From {clock(found.start)} to {clock(found.end)} the model wrote “{found.phrase}” "
+        f"{found.times} times in a row: listen whether that was said."
+    )
 
 
 def _runs(said: list[str], size: int) -> Iterator[tuple[int, int]]:

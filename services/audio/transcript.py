@@ -32,6 +32,16 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Repetition:
+    """A stretch in which one phrase comes `times` times in a row; times in seconds."""
+
+    start: float
+    end: float
+    phrase: str
+    times: int
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The text of a recording; `duration` in seconds, `notes` on damage that was found."""
 
@@ -44,6 +54,8 @@ class Transcript:
     words: list[Word] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kind: str = "transcript"
+    repetitions: list[Repetition] = field(default_factory=list)
+    """Where the model wrote the same again and again; its JSON has it where there are some."""
     about: About | None = None
     """What the library found out; only exports have it."""
 
@@ -54,6 +66,9 @@ class Transcript:
         values["segments"] = [dict(vars(segment)) for segment in self.segments]
         values["words"] = [dict(vars(word)) for word in self.words]
         values["notes"] = list(self.notes)
+        values["repetitions"] = [dict(vars(one)) for one in self.repetitions]
+        if not self.repetitions:
+            del values["repetitions"]
         del values["about"]
         return values | ({"about": self.about.as_dict()} if self.about else {})
 
@@ -67,4 +82,5 @@ class Transcript:
         fields = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         fields["segments"] = [Segment(**segment) for segment in values["segments"]]
         fields["words"] = [Word(**word) for word in values["words"]]
+        fields["repetitions"] = [Repetition(**one) for one in values.get("repetitions", [])]
         return cls(**fields)

@@ -11,8 +11,7 @@ from dataclasses import replace as changed
 from services.audio.clips import Clip, clips
 from services.audio.decode import Decoder
 from services.audio.engines import Engine, Hypothesis
-from services.audio.exports import clock
-from services.audio.repetition import repetitions
+from services.audio.repetition import note, repetitions
 from services.audio.segments import in_order, segments_from_words
 from services.audio.transcript import Segment, Transcript, Word
 from services.jobs.models import Job
@@ -169,6 +168,7 @@ def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Tra
             untimed.append(Segment(round(one.start, 3), round(end, 3), hypothesis.text))
     words = in_order(words, duration)
     segments = sorted([*segments_from_words(words), *untimed], key=lambda s: s.start)
+    repeated = repetitions(words)
     return Transcript(
         text=" ".join(segment.text for segment in segments),
         duration=round(duration, 3),
@@ -177,13 +177,6 @@ def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Tra
         model=engine.model,
         segments=segments,
         words=words,
-        notes=[*recording.decoder.notes, *more_notes, *_doubts(words)],
+        notes=[*recording.decoder.notes, *more_notes, *map(note, repeated)],
+        repetitions=repeated,
     )
-
-
-def _doubts(words: list[Word]) -> list[str]:
-    return [
-        f"From {clock(found.start)} to {clock(found.end)} the model wrote “{found.phrase}” "
-        f"{found.times} times in a row: listen whether that was said."
-        for found in repetitions(words)
-    ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from services.audio.edits import Edit, Edits, Passage, changed, corrected, passages
+from services.audio.edits import Edit, Edits, Passage, changed, corrected, passages, unchecked
 from services.audio.segments import joined
 from services.audio.transcript import Transcript, Word
 from services.errors import EditConflict, FileAccessError
@@ -39,20 +39,23 @@ class Transcripts:
 
         `version` names what was read and comes back with a change; `names` has the names of
         speakers by label; `passages` are in order, each with its words as lists of start, end
-        (seconds), text with the space after it, and confidence.
+        (seconds), text with the space after it, and confidence; `repetitions` are the stretches
+        in which the model wrote the same again and again, and which nobody has corrected.
         """
         transcript, edits = self._load(job_id), self._results.edits(job_id)
+        shown = passages(transcript, edits)
         return {
             "version": self._version(job_id, edits),
             "duration": transcript.duration,
             "names": edits.speakers,
-            "passages": [_shown(passage) for passage in passages(transcript, edits)],
+            "passages": [_shown(passage) for passage in shown],
+            "repetitions": _repeated(transcript, shown),
         }
 
     def change(
         self, job_id: str, version: str, changes: Iterable[Edit], names: dict[str, str | None]
     ) -> dict[str, Any]:
-        """Save changes; return the new version, the names, and the passages that are others now.
+        """Save changes; return the new version, and what is another now of what `view` returned.
 
         Args:
             version: What the changes were made on, from `view` or the last change.
@@ -73,9 +76,11 @@ class Transcripts:
                 transcript = self._load(job_id)
                 after = changed(transcript, before, changes, names)
                 # Made first: what cannot be shown must not be saved.
-                answer = _difference(passages(transcript, before), passages(transcript, after))
+                shown = passages(transcript, after)
+                answer = _difference(passages(transcript, before), shown)
                 answer["version"] = self._version(job_id, after)
                 answer["names"] = after.speakers
+                answer["repetitions"] = _repeated(transcript, shown)
                 text = json.dumps(after.as_dict(), ensure_ascii=False)
                 operations.write_atomic(self._results.edits_file(job_id), text)
         except Timeout as error:
@@ -119,6 +124,10 @@ def _difference(old: list[Passage], new: list[Passage]) -> dict[str, Any]:
     same = next((i for i in range(most - at) if old[-1 - i] != new[-1 - i]), most - at)
     inserted = [_shown(passage) for passage in new[at : len(new) - same]]
     return {"at": at, "removed": len(old) - same - at, "passages": inserted}
+
+
+def _repeated(transcript: Transcript, shown: list[Passage]) -> list[dict[str, Any]]:
+    return [asdict(found) for found in unchecked(transcript.repetitions, shown)]
 
 
 def _shown(passage: Passage) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from services.audio.repetition import note, repetitions
 from services.audio.segments import segments_from_words
 from services.audio.transcript import Transcript, Word
 from services.files import operations
@@ -52,7 +53,18 @@ def result(tmp_path_factory, browser) -> Result:
                 Word(i / 2, i / 2 + 0.4, word, 0.2 if word in UNCLEAR else 0.95)
                 for i, word in enumerate(text.split() * repeat)
             ]
-            made = Transcript(text, 30.0, "en", "e", "m", segments_from_words(words), words)
+            again = repetitions(words)
+            made = Transcript(
+                text,
+                30.0,
+                "en",
+                "e",
+                "m",
+                segments_from_words(words),
+                words,
+                notes=[note(one) for one in again],
+                repetitions=again,
+            )
             operations.write_atomic(directory / "result.json", json.dumps(made.as_dict()))
             operations.unlink(directory / "edits.json") if text == TEXT else None
 
@@ -191,6 +203,23 @@ def test_an_emptied_passage_is_shown_as_removed_and_comes_back(page):
     passage(page, 2).get_by_role("button", name="edited").click()
     passage(page, 2).get_by_role("button", name="Restore it").click()
     expect(text).to_have_text("Then the café burned down.")
+
+
+def test_what_the_model_repeats_is_underlined_and_its_time_leads_there(page, result):
+    result.transcribe("Good morning. Now the digits " + "seven " * 12 + "and the end. " + TEXT)
+    page.reload()
+    expect(page.locator(".w.again")).to_have_text(["seven"] * 12)
+    expect(page.locator(".w.again").first).to_have_css("text-decoration-line", "underline")
+    bar = page.locator(".places")
+    expect(bar).to_have_count(1)
+    expect(page.get_by_text("listen whether that was said")).to_have_count(1)
+    expect(bar).to_contain_text("From 0:02 to 0:08 the model wrote “seven” 12 times in a row")
+    bar.get_by_role("button", name="Play from 0:08").click()
+    playing(page, True)
+    assert seconds(page) >= 8
+    change(page, 1, "Now the digits seven and the end.")
+    expect(bar).to_be_hidden()
+    expect(page.locator(".w.again")).to_have_count(0)
 
 
 def test_a_failure_of_the_server_is_said_and_the_saved_text_is_shown(page):

@@ -123,6 +123,33 @@ def test_a_transcript_without_times_for_words_is_read_and_corrected(served, page
     assert view["passages"][0]["text"] == "" and spoken(view) == ["", "It snowed."]
 
 
+def test_what_is_repeated_is_named_until_somebody_corrects_it(served, page):
+    runtime, client, job = served
+    _, files, _ = page
+    text = "The cat sat. Seven " + "seven " * 11
+    write_result(runtime, job.id, text)
+    assert "repetitions" not in client.get(f"{files}/result.json").json()
+    path = runtime.settings.results_dir / job.id / "result.json"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    again = {"start": 1.5, "end": 7.4, "phrase": "Seven", "times": 12}
+    operations.write_atomic(path, json.dumps(saved | {"repetitions": [again]}))
+
+    view = client.get(f"{files}/reader.json").json()
+    assert view["repetitions"] == [again]
+    elsewhere = patch(page, change(view, 0, "The hat sat.")).json()
+    assert elsewhere["repetitions"] == [again]
+    assert client.get(f"{files}/result.json").json()["repetitions"] == [again]
+    said = "Listen again from 0:01 to 0:07: the model wrote “Seven” 12 times in a row."
+    for format in ("txt", "md"):
+        assert said in client.get(f"{files}/result.{format}?times=1").text
+        assert "Listen" not in client.get(f"{files}/result.{format}").text
+
+    number = len(view["passages"]) - 1
+    there = change(view | {"version": elsewhere["version"]}, number, "seven")
+    assert patch(page, there).json()["repetitions"] == []
+    assert "Listen" not in client.get(f"{files}/result.txt?times=1").text
+
+
 def test_a_change_that_cannot_be_shown_is_not_saved(served, page, monkeypatch):
     runtime, client, job = served
     _, files, view = page

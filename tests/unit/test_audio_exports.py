@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from docx import Document
@@ -13,7 +14,7 @@ from services.audio.exports import FORMATS, Style, clock, to_json, to_markdown, 
 from services.audio.exports import to_csv as write_csv
 from services.audio.exports import to_docx as write_docx
 from services.audio.exports import to_vtt as write_vtt
-from services.audio.transcript import Segment, Transcript, Word
+from services.audio.transcript import Repetition, Segment, Transcript, Word
 from services.audio.words import plain
 
 STYLE = Style()
@@ -111,6 +112,18 @@ def test_docx_holds_any_text(title, text):
     heading, origin, body = document.paragraphs
     assert heading.text == plain(title) and "NeMo 3.0.0" in origin.text
     assert body.text == f"1:05 · Ana  {plain(text + 'end')}"
+
+
+def test_where_to_listen_again_stands_at_the_end_where_times_are_shown():
+    made = replace(TALK, repetitions=[Repetition(65.5, 70, "*so*", 12)])
+    said = "Listen again from 1:05 to 1:10: the model wrote “*so*” 12 times in a row."
+    assert to_txt(made, "x", LINES).endswith(f"\n{said}\n")
+    assert to_markdown(made, "x", LINES).endswith(f"\n*{said.replace('*', chr(92) + '*')}*\n")
+    *_, last = Document(io.BytesIO(write_docx(made, "x", LINES))).paragraphs
+    assert last.text == said
+    assert to_txt(made, "x", STYLE) == to_txt(TALK, "x", STYLE)
+    assert Transcript.from_dict(json.loads(to_json(made, "x", STYLE))) == made
+    assert "repetitions" not in json.loads(to_json(TALK, "x", STYLE))
 
 
 def test_docx_sets_the_direction_of_the_text():

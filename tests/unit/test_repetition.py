@@ -1,7 +1,12 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from services.audio.repetition import repetitions
+from services.audio.engines import Hypothesis
+from services.audio.repetition import note, repetitions
 from services.audio.transcript import Word
+from services.jobs.recording import Heard, assemble
 
 
 def words(text: str) -> list[Word]:
@@ -39,3 +44,16 @@ def test_one_word_and_marks_and_case_between():
 def test_two_places_are_two_marks_in_order():
     text = "a b c " * 5 + "in between there is something else " + "x y " * 6
     assert [found.phrase for found in repetitions(words(text))] == ["a b c", "x y"]
+
+
+def test_a_transcript_keeps_its_repetitions_as_data_and_as_notes():
+    heard = words("so it is " + "seven " * 12)
+    recording: Any = SimpleNamespace(
+        decoder=SimpleNamespace(seconds=20.0, notes=[]),
+        heard=[Heard(3.0, 17.0, Hypothesis("", heard))],
+    )
+    made = assemble(recording, SimpleNamespace(name="e", model="m"), [])
+    (found,) = made.repetitions
+    assert (found.start, found.end, found.phrase, found.times) == (6.0, 17.5, "seven", 12)
+    assert made.notes == [note(found)]
+    assert sum(found.start <= w.start and w.end <= found.end for w in made.words) == 12

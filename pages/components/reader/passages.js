@@ -6,7 +6,7 @@ const LOW = 0.5; // confidence below which it is one to check
 function passageList(actions) {
   const list = make("div", "passages");
   list.tabIndex = -1;
-  let passages = [], names = {}, blocks = [];
+  let passages = [], names = {}, blocks = [], repetitions = [];
   const built = new Map(); // passage → { box, words }
   const watcher = new IntersectionObserver(
     (entries) => entries.forEach(({ target, isIntersecting }) =>
@@ -36,6 +36,7 @@ function passageList(actions) {
     built.clear();
     passages = view.passages;
     names = view.names;
+    repetitions = view.repetitions;
     blocks = [];
     for (let i = 0; i < passages.length; i += BLOCK) blocks.push(newBlock(passages.slice(i, i + BLOCK)));
     list.replaceChildren(...blocks.map((block) => block.element));
@@ -70,6 +71,10 @@ function passageList(actions) {
     fill(block);
   }
 
+  // The repetition that a word belongs to; what a person wrote there belongs to none.
+  const repetition = (passage, [start, end]) =>
+    typeof passage.edit?.text === "string" ? null : repetitions.find((r) => r.start <= start && end <= r.end);
+
   function build(passage, nameBefore) {
     const box = make("div", "passage");
     box.passage = passage;
@@ -85,13 +90,19 @@ function passageList(actions) {
     speaker.dir = "auto";
     speaker.hidden = !name || name === nameBefore;
     const text = make("div", "text");
-    const words = passage.words.map(([, , word, confidence], i) => {
+    const words = passage.words.map((heard, i) => {
+      const [, , word, confidence] = heard;
       const span = make("span", "w", word.trimEnd());
       span.number = i;
       if (confidence !== null && confidence < DOUBT) {
         span.classList.add("doubt");
         span.style.setProperty("--doubt", (1 - confidence / DOUBT).toFixed(2));
         span.title = `${Math.round(confidence * 100)} % sure`;
+      }
+      const again = repetition(passage, heard);
+      if (again) {
+        span.classList.add("again");
+        span.title = `One of ${again.times} times in a row: listen whether that was said`;
       }
       text.append(span);
       if (word !== word.trimEnd()) text.append(" ");
@@ -130,17 +141,19 @@ function passageList(actions) {
     refill,
     get passages() { return passages; },
     get names() { return names; },
+    get repetitions() { return repetitions; },
     parts: (passage) => built.get(passage),
     // The text of a passage as a person edits it.
     text: (passage) => passage.words.length ? passage.words.map((w) => w[2]).join("") : passage.text ?? "",
     nameOf,
     // Take passages of the server's in the place of others.
-    splice({ at, removed, passages: fresh, names: now }) {
+    splice({ at, removed, passages: fresh, names: now, repetitions: left }) {
       const old = passages.slice(at, at + removed);
       const block = (old[0] ?? passages[at - 1] ?? passages[at])?.block;
       const renamed = JSON.stringify(now) !== JSON.stringify(names);
       names = now;
-      if (!block) return this.show({ passages: fresh, names });
+      repetitions = left;
+      if (!block) return show({ passages: fresh, names, repetitions });
       const inside = old.length
         ? block.passages.indexOf(old[0])
         : passages[at - 1] ? block.passages.indexOf(passages[at - 1]) + 1 : 0;

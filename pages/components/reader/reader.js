@@ -17,8 +17,9 @@ function reader(data) {
   media.src = data.source;
   let current = null, lit = null, following = true, target = null, playable = true;
 
+  const playFrom = (seconds) => { go(seconds); media.play().catch(() => {}); };
   const list = passageList({
-    play: (seconds) => { go(seconds); media.play().catch(() => {}); },
+    play: playFrom,
     edit: (passage) => data.editable && edits.edit(passage),
     rename: (passage) => data.editable && edits.rename(passage),
     editNote: (passage) => edits.note(passage),
@@ -26,8 +27,9 @@ function reader(data) {
   });
   const search = searchIn(list, showTools);
   const edits = editing(data.addresses, list, {
-    changed: () => { current = null; show(); search.again(); showTools(); },
+    changed: () => { current = null; show(); search.again(); showTools(); repetitions.show(list.repetitions); },
   });
+  const repetitions = repeated(playFrom);
   const wave = waveform(data.addresses.peaks, data.duration, go);
 
   // --- following each other ---------------------------------------------------------------
@@ -170,7 +172,7 @@ function reader(data) {
   head.append(wave.element, controls);
   const frame = make("div", "frame");
   frame.append(list.element, resume);
-  root.append(head, said, edits.bar, frame, help);
+  root.append(head, said, edits.bar, repetitions.element, frame, help);
   if (!data.video) root.append(media);
 
   // --- what happens -----------------------------------------------------------------------
@@ -229,6 +231,7 @@ function reader(data) {
   showTools();
   show();
   edits.load().then(() => {
+    repetitions.show(list.repetitions);
     if (data.start) go(data.start); // the browser goes there as soon as it knows the sound
     show();
     if (data.start && current) list.reveal(current);
