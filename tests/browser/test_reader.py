@@ -21,7 +21,8 @@ from tests.browser.test_dashboard import run
 
 TEXT = """Good morning. The <b>scribes</b> copied the first book. Then the café burned down.
 Nobody knew why. The scribes began again with the first book."""
-UNCLEAR = ("café", "why.")
+UNCLEAR = {"café": 0.2, "why.": 0.7}
+"""How sure the machine is of the words that it is not sure of."""
 
 
 @dataclass
@@ -50,7 +51,7 @@ def result(tmp_path_factory, browser) -> Result:
 
         def transcribe(text: str = TEXT, repeat: int = 1) -> None:
             words = [
-                Word(i / 2, i / 2 + 0.4, word, 0.2 if word in UNCLEAR else 0.95)
+                Word(i / 2, i / 2 + 0.4, word, UNCLEAR.get(word, 0.95))
                 for i, word in enumerate(text.split() * repeat)
             ]
             again = repetitions(words)
@@ -134,9 +135,9 @@ def test_the_keyboard_plays_goes_back_and_to_unclear_words(page):
         page.keyboard.press("n")
         expect(page.locator(".w.target")).to_have_text(word)
     page.keyboard.press("Shift+N")
-    expect(page.locator(".w.target")).to_have_text(UNCLEAR[0])
+    expect(page.locator(".w.target")).to_have_text("café")
     page.keyboard.press("?")
-    expect(page.get_by_text("Next or previous unclear word")).to_be_visible()
+    expect(page.get_by_text("Next or previous unclear (shaded) word")).to_be_visible()
     page.keyboard.press("Escape")
     # Keys belong to a text while one is typed.
     page.keyboard.press("e")
@@ -162,6 +163,30 @@ def test_search_goes_through_the_matches(page):
     expect(passage(page, 1).locator(".hit.this")).to_have_text(["first", "book."])
     page.get_by_role("searchbox").fill("cafe")
     expect(page.locator(".hit")).to_have_text(["café"])
+
+
+def test_search_begins_with_what_is_seen(page, result):
+    result.transcribe(repeat=20)
+    page.reload()
+    page.get_by_text("began", exact=True).first.click()
+    playing(page, True)
+    page.keyboard.press("Space")
+    text = page.locator(".passages")
+    text.evaluate("list => (list.scrollTop = 1200)")
+    search = page.get_by_role("searchbox")
+    search.fill("good morning")
+    search.press("Enter")
+    expect(page.locator(".matches")).to_have_text(re.compile(r"^[5-9] / 20$"))
+    number = int(page.locator(".matches").inner_text().split()[0])
+    expect(page.locator(".hit.this").first).to_be_in_viewport()
+    text.evaluate("list => (list.scrollTop = 1200)")
+    search.fill("good  morning")
+    search.press("Shift+Enter")
+    expect(page.locator(".matches")).to_have_text(f"{number - 1} / 20")
+    text.evaluate("list => (list.scrollTop = 0)")
+    search.fill("good morning ")
+    search.press("Enter")
+    expect(page.locator(".matches")).to_have_text("1 / 20")
 
 
 def test_shading_can_be_switched_off_and_stays_off(page):

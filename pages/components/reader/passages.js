@@ -1,7 +1,8 @@
 // The text. Hours of it stay smooth because only blocks of passages near the window are built.
 const BLOCK = 40; // passages
-const DOUBT = 0.8; // confidence below which a word is shaded
-const LOW = 0.5; // confidence below which it is one to check
+const DOUBT = 0.8; // confidence below which a word is unclear: shaded, and gone to
+
+const unclear = ([, , , confidence]) => confidence !== null && confidence < DOUBT;
 
 function passageList(actions) {
   const list = make("div", "passages");
@@ -94,7 +95,7 @@ function passageList(actions) {
       const [, , word, confidence] = heard;
       const span = make("span", "w", word.trimEnd());
       span.number = i;
-      if (confidence !== null && confidence < DOUBT) {
+      if (unclear(heard)) {
         span.classList.add("doubt");
         span.style.setProperty("--doubt", (1 - confidence / DOUBT).toFixed(2));
         span.title = `${Math.round(confidence * 100)} % sure`;
@@ -166,6 +167,14 @@ function passageList(actions) {
       fresh.forEach((passage) => (passage.block = block));
       const touched = new Set([...old.map((p) => p.block), block, passages[at + fresh.length]?.block]);
       (renamed ? blocks : [...touched]).forEach(refill);
+    },
+    // The first passage of which a person sees a line at least.
+    firstSeen() {
+      const at = list.scrollTop + 20;
+      const block = blocks.find(({ element: e }) => e.offsetTop + e.offsetHeight > at) ?? blocks.at(-1);
+      fill(block);
+      const seen = ({ box }) => box.offsetTop + box.offsetHeight > at;
+      return block.passages.find((p) => seen(built.get(p))) ?? passages.at(-1);
     },
     // Bring a passage into view: at the top third, or with `gently` only where it is out of sight.
     reveal(passage, gently = false) {

@@ -2,7 +2,7 @@
 const KEYS = [
   ["Space", "Play or pause"],
   ["← →", "Back or forward 5 seconds"],
-  ["N / Shift N", "Next or previous unclear word"],
+  ["N / Shift N", "Next or previous unclear (shaded) word"],
   ["/", "Search; Enter and Shift Enter go through the matches"],
   ["E", "Edit the passage that plays: Enter saves, Esc leaves"],
   ["Ctrl Z / Ctrl Y", "Undo or redo a change"],
@@ -73,7 +73,7 @@ function reader(data) {
     if (!media.paused) requestAnimationFrame(tick);
   }
 
-  function unclear(step) {
+  function nextUnclear(step) {
     const from = target ?? media.currentTime;
     const after = (word) => (step > 0 ? word[0] > from : word[0] < from);
     const order = step > 0 ? list.passages : list.passages.slice().reverse();
@@ -81,7 +81,7 @@ function reader(data) {
       if (step > 0 ? passage.end < from : passage.start > from) continue;
       const words = passage.words.map((word, i) => [word, i]);
       const found = (step > 0 ? words : words.reverse())
-        .find(([word]) => word[3] !== null && word[3] < LOW && after(word));
+        .find(([word]) => unclear(word) && after(word));
       if (!found) continue;
       root.querySelector(".w.target")?.classList.remove("target");
       go(found[0][0]);
@@ -115,7 +115,7 @@ function reader(data) {
     if (event.key === "Enter") { event.preventDefault(); goTo(event.shiftKey ? -1 : 1); }
     if (event.key === "Escape") { field.value = ""; search.find(""); field.blur(); }
   };
-  const goTo = (step) => { follow(false); search.go(step, media.currentTime); };
+  const goTo = (step) => { follow(false); search.go(step); };
   const matches = make("span", "matches");
   matches.setAttribute("aria-live", "polite");
   const nextMatch = button("keyboard_arrow_down", "Next match (Enter)", () => goTo(1));
@@ -135,7 +135,7 @@ function reader(data) {
   help.append(make("h3", "", "Keys"));
   const keys = make("dl");
   KEYS.forEach(([key, what]) => keys.append(make("dt", "", key), make("dd", "", what)));
-  help.append(keys, make("p", "", "Click a word to hear it. Shaded words are those that the machine is not sure of: the less sure, the stronger. Text that you edit is saved at once, beside what the machine heard."));
+  help.append(keys, make("p", "", "Click a word to hear it. Shaded words are those that the machine is not sure of: the less sure, the stronger; N goes from one to the next. Text that you edit is saved at once, beside what the machine heard."));
   const helper = button("keyboard", "Keys and help (?)", () => help.togglePopover());
 
   const resume = make("button", "resume", "Follow the voice");
@@ -159,7 +159,7 @@ function reader(data) {
   }
 
   const sound = make("div", "group");
-  const unclearNext = button("report", "Next unclear word (N)", () => unclear(1));
+  const unclearNext = button("report", "Next unclear word (N)", () => nextUnclear(1));
   sound.append(play, button("replay_5", "Back 5 seconds (←)", () => go(media.currentTime - 5)), time, speed);
   const tools = make("div", "group");
   tools.append(unclearNext, shade, ...(data.editable ? [undo, redo] : []), helper);
@@ -212,7 +212,7 @@ function reader(data) {
         " ": at.matches?.("button, a, summary, video, [role=button], [role=radio], [role=tab]") ? null : toggle,
         ArrowLeft: at.matches?.("[role=radio], [role=tab], video") ? null : () => go(media.currentTime - 5),
         ArrowRight: at.matches?.("[role=radio], [role=tab], video") ? null : () => go(media.currentTime + 5),
-        n: () => unclear(event.shiftKey ? -1 : 1),
+        n: () => nextUnclear(event.shiftKey ? -1 : 1),
         "/": () => field.focus(),
         e: () => data.editable && current && edits.edit(current),
         f: () => follow(true),

@@ -48,11 +48,13 @@ function searchIn(list, changed) {
     again: () => phrase && find(phrase),
     get count() { return hits.length; },
     get number() { return current + 1; },
-    // Go to the next match after `time`, or to the one before or after the current one.
-    go(step, time) {
+    // Go to the match before or after the current one; at first to the next from the first passage
+    // in view on, or to the last one before it.
+    go(step) {
       if (!hits.length) return;
       if (current < 0) {
-        const next = hits.findIndex((hit) => hit.passage.end >= time);
+        const { start } = list.firstSeen();
+        const next = hits.findIndex((hit) => hit.passage.start >= start);
         current = step > 0 ? Math.max(next, 0) : (next < 0 ? hits.length : next) - 1;
         current = (current + hits.length) % hits.length;
       } else current = (current + step + hits.length) % hits.length;
