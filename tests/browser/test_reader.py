@@ -18,6 +18,7 @@ from services.files import operations
 from tests import media
 from tests.browser.conftest import serving, wait_until
 from tests.browser.test_dashboard import run
+from tests.waiting import until
 
 TEXT = """Good morning. The <b>scribes</b> copied the first book. Then the café burned down.
 Nobody knew why. The scribes began again with the first book."""
@@ -258,6 +259,49 @@ def test_a_failure_of_the_server_is_said_and_the_saved_text_is_shown(page):
     page.unroute("**/edits")
     alert.get_by_role("button", name="Try again").click()
     expect(text).to_have_text("Good evening.")
+
+
+def test_what_is_typed_is_not_lost_without_a_question(page):
+    asked = []
+
+    def stay(dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    passage(page, 1).get_by_role("button", name="Edit the text").click()
+    field = page.get_by_role("textbox", name="Text")
+    field.press_sequentially("I typed this: ")
+    typed = field.input_value()
+    page.evaluate("location.reload()")
+    until(lambda: page.title() and asked == ["beforeunload"])
+    page.once("dialog", stay)
+    page.get_by_role("link", name="Batch", exact=True).click()
+    assert asked == ["beforeunload", "confirm"]
+    assert "/result?" in page.url
+    # Another passage opens when this one is done; what else is saved leaves it as it is.
+    passage(page, 0).get_by_role("button", name="Edit the text").click()
+    expect(page.get_by_role("status").filter(has_text="Save or cancel")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_value(typed)
+    field.press("Enter")
+    expect(passage(page, 1).locator(".text")).to_have_text(" ".join(typed.split()))
+    page.reload()
+    expect(page.locator(".passage")).to_have_count(5)
+    assert len(asked) == 2, "what is saved can be left"
+
+
+def test_what_is_typed_stays_while_other_changes_are_shown(page):
+    change(page, 0, "Good evening.")
+    expect(passage(page, 0).locator(".text")).to_have_text("Good evening.")
+    passage(page, 1).get_by_role("button", name="Edit the text").click()
+    field = page.get_by_role("textbox", name="Text")
+    field.fill("I am typing this.")
+    page.get_by_role("button", name="Undo (Ctrl Z)").click()
+    expect(passage(page, 0).locator(".text")).to_have_text("Good morning.")
+    expect(field).to_have_value("I am typing this.")
+    field.press("Enter")
+    expect(passage(page, 1).locator(".text")).to_have_text("I am typing this.")
 
 
 def test_speakers_are_named_and_renamed(page):

@@ -17,7 +17,7 @@ function editing(addresses, list, hooks) {
     if (!answer.ok) throw new Error(answer.statusText);
     const view = await answer.json();
     version = view.version;
-    list.show(view);
+    renew(() => list.show(view));
     return view;
   }
 
@@ -59,7 +59,7 @@ function editing(addresses, list, hooks) {
       if (answer.ok) {
         const saved = await answer.json();
         version = saved.version;
-        list.splice(saved);
+        renew(() => list.splice(saved));
         hooks.changed();
         return before;
       }
@@ -110,11 +110,33 @@ function editing(addresses, list, hooks) {
 
   const change = (passage, more) => apply({ passages: [{ ...state(passage), ...more }], names: {} });
 
-  // A form in the place of what it changes; Enter saves, Escape leaves.
-  function form(passage, field, place, buttons, save) {
+  // What a person has typed and not saved: its form, or null.
+  function unsaved() {
+    const box = list.element.querySelector(".editor");
+    return box && box.field.value !== box.begun ? box : null;
+  }
+
+  // Show another state of the text, and leave open what a person is typing.
+  function renew(change) {
+    const box = list.element.querySelector(".editor");
+    const typed = box?.field.value;
+    change();
+    if (!box || box.isConnected) return;
+    const { start, end } = box.passage;
+    const now = list.passages.find((p) => p.start === start && p.end === end);
+    if (now) {
+      list.reveal(now, true);
+      const field = box.again(now);
+      field.value = typed;
+      field.oninput?.();
+    } else if (typed !== box.begun) ask(`The passage that you were writing in is another one now. Your text is: “${typed}”`, ["Drop it", () => {}]);
+  }
+
+  // A form in the place of what it changes; Enter saves, Escape leaves. One is open at a time.
+  function form(passage, field, place, buttons, save, again) {
     const shown = list.parts(passage);
     const old = shown.body.querySelector(place);
-    const box = make("div", "editor");
+    const box = Object.assign(make("div", "editor"), { passage, field, again, begun: field.value });
     const close = () => { box.replaceWith(old); shown.box.querySelector(".pens .tool:last-child").focus(); };
     const row = make("div", "choices");
     buttons.forEach(([label, act]) => {
@@ -131,13 +153,25 @@ function editing(addresses, list, hooks) {
     field.dir = "auto";
     box.append(field, row);
     old.replaceWith(box);
+    box.close = close;
     field.focus();
     return box;
   }
 
+  // Whether another form may open: not while one holds what is not saved.
+  function free() {
+    if (unsaved()) {
+      unsaved().field.focus();
+      hooks.say("Save or cancel the text that you are writing first.");
+      return false;
+    }
+    list.element.querySelector(".editor")?.close();
+    return true;
+  }
+
   function edit(passage) {
+    if (!free()) return;
     if (!list.parts(passage)) list.reveal(passage);
-    if (list.parts(passage).box.querySelector(".editor")) return;
     const field = make("textarea", "field");
     field.value = list.text(passage);
     field.setAttribute("aria-label", "Text");
@@ -147,13 +181,15 @@ function editing(addresses, list, hooks) {
       const now = list.passages.find((p) => p.start === passage.start && p.end === passage.end);
       if (now && list.parts(now)) rename(now);
     };
-    form(passage, field, ".text", [["Save", save], ["Cancel", null], ["Speaker …", speaker]], save);
+    form(passage, field, ".text", [["Save", save], ["Cancel", null], ["Speaker …", speaker]], save, edit);
     const grow = () => { field.style.height = "0"; field.style.height = `${field.scrollHeight + 2}px`; };
     field.oninput = grow;
     grow();
+    return field;
   }
 
   function rename(passage) {
+    if (!free()) return;
     const labels = new Map(list.passages.filter((p) => p.speaker).map((p) => [list.nameOf(p), p.speaker]));
     const field = make("input", "field");
     field.value = list.nameOf(passage);
@@ -169,9 +205,10 @@ function editing(addresses, list, hooks) {
     const buttons = passage.speaker
       ? [["Rename everywhere", everywhere], ["Only here", here], ["Cancel", null]]
       : [["Save", here], ["Cancel", null]];
-    const box = form(passage, field, ".speaker", buttons, passage.speaker ? everywhere : here);
+    const box = form(passage, field, ".speaker", buttons, passage.speaker ? everywhere : here, rename);
     box.append(known);
     field.select();
+    return field;
   }
 
   // What stands below a passage that a person changed.
@@ -205,7 +242,7 @@ function editing(addresses, list, hooks) {
   }
 
   return {
-    bar, load, edit, rename, note,
+    bar, load, edit, rename, note, unsaved,
     undo: () => back(done, undone, "before"),
     redo: () => back(undone, done, "after"),
     get canUndo() { return done.length > 0; },

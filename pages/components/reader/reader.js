@@ -28,6 +28,7 @@ function reader(data) {
   const search = searchIn(list, showTools);
   const edits = editing(data.addresses, list, {
     changed: () => { current = null; show(); search.again(); showTools(); repetitions.show(list.repetitions); },
+    say: (text) => say(text),
   });
   const repetitions = repeated(playFrom);
   const wave = waveform(data.addresses.peaks, data.duration, go);
@@ -227,6 +228,23 @@ function reader(data) {
   }
   document.addEventListener("keydown", onKey);
 
+  // What is typed is not lost without a question. The browser asks when the page goes; a link of
+  // the page itself only changes what it shows.
+  function leaving(event) {
+    if (!root.isConnected) {
+      window.removeEventListener("beforeunload", leaving);
+      return document.removeEventListener("click", leaving, true);
+    }
+    if (!edits.unsaved()) return;
+    if (event.type === "beforeunload") return event.preventDefault();
+    const link = event.composedPath().find((one) => one.matches?.("a[href]:not([download], [target=_blank])"));
+    if (!link || confirm("The text that you are writing is not saved. Leave it?")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  window.addEventListener("beforeunload", leaving);
+  document.addEventListener("click", leaving, true);
+
   shading(setting.get("shading") !== "off");
   showTools();
   show();
@@ -239,6 +257,7 @@ function reader(data) {
   }).catch(() => {
     list.element.replaceChildren(make("div", "gone", "The text cannot be loaded. Reload the page."));
   });
+  root.unsaved = edits.unsaved;
   return { root, media };
 }
 
@@ -246,6 +265,7 @@ export default function ({ data, parentElement }) {
   const text = JSON.stringify(data);
   const there = parentElement.querySelector(".reader");
   if (there?.made === text) return; // the page ran again: that must not stop the sound
+  if (there?.unsaved()) return; // nor take away what a person types: saving it shows what is new
   there?.remove();
   const { root, media } = reader(data);
   root.made = text;
