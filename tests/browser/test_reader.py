@@ -344,6 +344,32 @@ def test_a_new_transcription_shows_what_differs_from_an_edit(page, result):
     expect(passage(page, 3).locator(".text")).to_have_text("Somebody knew why.")
 
 
+def test_differences_are_counted_and_gone_through(page, result):
+    for number in (1, 3):
+        change(page, number, f"Edit {number}.")
+        expect(passage(page, number).locator(".text")).to_have_text(f"Edit {number}.")
+    bar = page.locator(".steps")
+    expect(bar).to_be_hidden()
+    heard = TEXT.replace("copied", "wrote").replace("Nobody", "Somebody")
+    result.transcribe(heard + " And so on." * 60)
+    page.reload()
+    expect(bar).to_contain_text("2 passages have an edit")
+    expect(bar).to_contain_text("0 / 2")
+    page.locator(".passages").evaluate("list => (list.scrollTop = list.scrollHeight)")
+    following = page.get_by_role("button", name="Next difference")
+    following.click()
+    expect(bar).to_contain_text("1 / 2")
+    expect(passage(page, 1).get_by_role("button", name="Keep the edit")).to_be_focused()
+    expect(passage(page, 1)).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(bar).to_contain_text("1 passage has an edit")
+    following.click()
+    expect(bar).to_contain_text("1 / 1")
+    passage(page, 3).get_by_role("button", name="Take the new text").click()
+    expect(passage(page, 3).locator(".text")).to_have_text("Somebody knew why.")
+    expect(bar).to_be_hidden()
+
+
 def test_the_address_says_where_it_starts(page, result):
     page.goto(f"{result.address}&t=8.6")
     expect(page.locator(".passage.now")).to_contain_text("The scribes began again")

@@ -25,3 +25,39 @@ function repeated(play) {
     },
   };
 }
+
+// Passages that were edited, and that the machine hears otherwise since.
+function differences(list) {
+  const bar = make("div", "places steps");
+  bar.hidden = true;
+  const said = make("span"), count = make("span", "matches");
+  count.setAttribute("aria-live", "polite");
+  let found = [], at = -1;
+
+  function step(by) {
+    at = at < 0 && by < 0 ? found.length - 1 : (at + by + found.length) % found.length;
+    list.reveal(found[at]);
+    list.parts(found[at]).box.querySelector(".choice")?.focus({ preventScroll: true });
+    draw();
+  }
+
+  function draw() {
+    bar.hidden = !found.length;
+    const [passages, them] = found.length === 1 ? ["1 passage has", "it"] : [`${found.length} passages have`, "each of them"];
+    said.textContent = `${passages} an edit, and the machine hears something else there now: choose which text stays in ${them}.`;
+    count.textContent = `${at + 1} / ${found.length}`;
+  }
+
+  bar.append(said, count, button("keyboard_arrow_up", "Previous difference", () => step(-1)),
+    button("keyboard_arrow_down", "Next difference", () => step(1)));
+  return {
+    element: bar,
+    show() {
+      const now = list.passages.filter((passage) => passage.was !== undefined);
+      if (now.length < found.length) at = Math.max(at - 1, -1); // one is settled: the next follows
+      found = now;
+      at = Math.min(at, found.length - 1);
+      draw();
+    },
+  };
+}

@@ -27,10 +27,11 @@ function reader(data) {
   });
   const search = searchIn(list, showTools);
   const edits = editing(data.addresses, list, {
-    changed: () => { current = null; show(); search.again(); showTools(); repetitions.show(list.repetitions); },
+    changed: () => { current = null; show(); search.again(); showTools(); showPlaces(); },
     say: (text) => say(text),
   });
-  const repetitions = repeated(playFrom);
+  const repetitions = repeated(playFrom), changes = differences(list);
+  const showPlaces = () => { repetitions.show(list.repetitions); changes.show(); };
   const wave = waveform(data.addresses.peaks, data.duration, go);
 
   // --- following each other ---------------------------------------------------------------
@@ -173,7 +174,7 @@ function reader(data) {
   head.append(wave.element, controls);
   const frame = make("div", "frame");
   frame.append(list.element, resume);
-  root.append(head, said, edits.bar, repetitions.element, frame, help);
+  root.append(head, said, edits.bar, repetitions.element, changes.element, frame, help);
   if (!data.video) root.append(media);
 
   // --- what happens -----------------------------------------------------------------------
@@ -249,7 +250,7 @@ function reader(data) {
   showTools();
   show();
   edits.load().then(() => {
-    repetitions.show(list.repetitions);
+    showPlaces();
     if (data.start) go(data.start); // the browser goes there as soon as it knows the sound
     show();
     if (data.start && current) list.reveal(current);
