@@ -50,7 +50,7 @@ def result(tmp_path_factory, browser) -> Result:
         page.close()
         directory = root / "data" / "results" / address.rpartition("=")[2]
 
-        def transcribe(text: str = TEXT, repeat: int = 1) -> None:
+        def transcribe(text: str = TEXT, repeat: int = 1, duration: float = 30.0) -> None:
             words = [
                 Word(i / 2, i / 2 + 0.4, word, UNCLEAR.get(word, 0.95))
                 for i, word in enumerate(text.split() * repeat)
@@ -58,7 +58,7 @@ def result(tmp_path_factory, browser) -> Result:
             again = repetitions(words)
             made = Transcript(
                 text,
-                30.0,
+                duration,
                 "en",
                 "e",
                 "m",
@@ -389,6 +389,34 @@ def test_ten_hours_of_text_stay_smooth(page, result):
     expect(page.locator(".matches")).to_have_text("9000 / 9000")
     expect(page.locator(".hit.this").first).to_be_in_viewport()
     assert page.locator(".w").count() < 5000
+
+
+INK = """(canvas, [from, to]) => {
+    const { width, height } = canvas;
+    const [left, wide] = [Math.floor(width * from), Math.floor(width * (to - from))];
+    const { data } = canvas.getContext('2d').getImageData(left, 0, wide, height);
+    return data.filter((value, i) => i % 4 === 3 && value > 0).length / (wide * height);
+}"""
+"""Share of a part of a canvas, from 0 to 1 of its width, that something is drawn on."""
+
+
+def test_the_outline_of_hours_shows_pauses_and_the_minute_that_plays(page, result):
+    peaks = bytearray(2 * 3600 * 20)
+    peaks[: len(peaks) // 2] = b"\xb4" * (len(peaks) // 2)  # an hour of talk, an hour of pause
+    peaks[:: 10 * 20] = b"\xff" * (len(peaks) // 200)  # with a loud moment every ten seconds
+    peaks[: 30 * 20] = bytes(30 * 20)  # and half a minute of silence at the beginning
+    page.route("**/peaks.bin", lambda route: route.fulfill(body=bytes(peaks)))
+    result.transcribe(duration=7200.0)
+    page.reload()
+    whole, near = page.locator(".wave").first, page.locator(".near .wave")
+    expect(near).to_be_visible()
+    until(lambda: near.evaluate(INK, [0.51, 0.99]) > 3 * near.evaluate(INK, [0.01, 0.49]), 30)
+    assert whole.evaluate(INK, [0.01, 0.49]) > 3 * whole.evaluate(INK, [0.51, 0.99])
+    expect(page.locator(".near")).to_contain_text(re.compile("^0:00.*1:00$", re.DOTALL))
+    box = near.bounding_box()
+    near.click(position={"x": box["width"] / 3, "y": box["height"] / 2})
+    expect(page.locator(".clock")).to_have_text(re.compile("^0:(19|20) / 2:00:00"))
+    page.unroute("**/peaks.bin")
 
 
 def test_following_stops_when_the_person_scrolls(page, result):
