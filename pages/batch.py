@@ -89,16 +89,17 @@ def more(batch: Batch, kept: tuple[int, int]) -> None:
             runtime.move_to_front(waiting)
             st.rerun()
         with st.expander("Change its settings"):
-            chosen = options.choose(runtime, "waiting")
+            chosen = options.others(runtime, waiting, "waiting")
             if st.button("Use these", icon=":material/check:"):
                 runtime.set_options(waiting, chosen)
                 st.rerun()
     if any(state.over for state in counts):
         st.markdown("**Everything that ended**")
         with st.expander("Run again"):
-            clicked, chosen_again = options.again(runtime, "again")
+            over = JobFilter(batch.id, tuple(state for state in counts if state.over))
+            clicked, chosen_again = options.again(runtime, over, "again")
             if clicked:
-                runtime.rerun(JobFilter(batch.id), chosen_again)
+                runtime.rerun(over, chosen_again)
                 st.rerun()
     if ended and kept[0]:
         st.markdown(f"**{context.plural(kept[0], 'original')} kept, {context.size(kept[1])}**")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import streamlit as st
 
 from pages import context, jobs, options
-from services.jobs.models import JobFilter, Kind
+from services.jobs.models import JobFilter, Kind, State
 
 DAY = 86_400.0
 WHEN = {"Any time": None, "Today": DAY, "Last 7 days": 7 * DAY, "Last 30 days": 30 * DAY}
@@ -63,13 +64,11 @@ with st.popover("Run again", icon=":material/replay:", disabled=not ended):
         }.get,
     )
     st.caption("A result stays until the new one is whole, and the two are compared.")
-    clicked, chosen = options.again(runtime, "again")
+    states = tuple(s for s in State if (s.fell_short if only == "short" else s.over))
+    meant = replace(wanted, states=states)
+    clicked, chosen = options.again(runtime, meant, "again")
     if clicked:
-        states = tuple(s for s in counts if (s.fell_short if only == "short" else s.over))
-        count = 0
-        if states:
-            narrowed = JobFilter(**{**vars(wanted), "states": states})
-            count = runtime.rerun(narrowed, chosen)
+        count = runtime.rerun(meant, chosen)
         st.toast(f"{context.plural(count, 'file')} queued again", icon=":material/replay:")
         st.rerun()
 context.refreshing("3s")(jobs.listing)(runtime, wanted, counts, False, "files", dated=True)

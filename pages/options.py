@@ -1,53 +1,87 @@
-"""The settings that a batch carries, as a person chooses them."""
+"""The settings that files are processed with, as a person chooses them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages import reading
 from pages.views import voices
 from services.audio import languages
 from services.audio.checkpoints import DIGITS
-from services.jobs.models import Options
+from services.jobs.models import JobFilter, Kind, Options
 from services.runtime import Runtime
 
-ENGINES = {"nemo": "NeMo", "whisper": "Whisper"}
+ENGINES = {"auto": "NeMo, else Whisper", "nemo": "NeMo", "whisper": "Whisper"}
 
 
-def choose(runtime: Runtime, key: str) -> Options:
-    """Let the person choose the settings of files; the server's own choice comes first."""
-    default = runtime.default_options()
-    choice = runtime.engine_choice(default)
-    automatic = "being found out" if choice is None else choice.model
-    engines = {f"The server's choice, now {automatic}": default}
-    for model in runtime.speech_models():
-        label = f"{ENGINES[model.engine]}: {Path(model.name).name if model.path else model.name}"
-        if model.name == DIGITS:
-            label = "Spoken digits, for tests (NeMo)"
-        if model.here or model.name == runtime.settings.nemo_model:
-            label += "" if model.here else " (is downloaded first)"
-            engines[label] = replace(default, engine=model.engine, model=model.name)
-    if runtime.settings.whisper_model:
-        engines[f"Whisper: {runtime.settings.whisper_model}"] = replace(default, engine="whisper")
-    chosen = engines[st.selectbox("Speech engine", list(engines), key=f"{key}-engine")]
-    spoken, wanted = st.columns(2)
-    codes = sorted(languages.NAMES, key=languages.name)
-    language = spoken.selectbox(
-        "Language spoken",
-        [None, *codes],
-        format_func=lambda code: languages.name(code) if code else "Found out by the model",
-        key=f"{key}-language",
-        help="Parakeet finds its language by itself; Canary and Whisper take yours.",
+def choose(runtime: Runtime, key: str, default: Options, kinds: Collection[Kind]) -> Options:
+    """Let the person choose the settings of files.
+
+    Args:
+        key: What the fields' keys begin with.
+        default: What the fields hold at first.
+        kinds: The files' kinds: fields that mean none of them are not shown.
+    """
+    chosen = default
+    if Kind.DOCUMENT not in kinds or Kind.AUDIO in kinds:
+        chosen = _speech(runtime, key, default)
+    if Kind.AUDIO not in kinds or Kind.DOCUMENT in kinds:
+        chosen = reading.choose(chosen, default, key)
+    return chosen
+
+
+def others(runtime: Runtime, wanted: JobFilter, key: str) -> Options:
+    """Let the person choose other settings for the jobs of a filter, beginning with their own."""
+    default = runtime.common_options(wanted)
+    kinds = {kind for kind, _ in runtime.count_kinds(wanted)}
+    # Keys of their own: what was typed for one file stays out of the fields of the next.
+    return choose(runtime, f"{key}-{hash((default, frozenset(kinds)))}", default, kinds)
+
+
+def again(runtime: Runtime, wanted: JobFilter, key: str) -> tuple[bool, Options | None]:
+    """Let the person say with which settings the jobs of a filter are done again.
+
+    Returns whether the button was clicked, and the new settings; None for those that each file
+    was submitted with.
+    """
+    new = "New settings"
+    how = st.radio("With", ["The same settings", new], key=f"{key}-how", horizontal=True)
+    options = others(runtime, wanted, key) if how == new else None
+    clicked = st.button("Run again", type="primary", icon=":material/replay:", key=f"{key}-run")
+    return clicked, options
+
+
+def _speech(runtime: Runtime, key: str, default: Options) -> Options:
+    """Let the person choose how recordings are read."""
+    engines = _engines(runtime, default)
+    engine, model = st.selectbox(
+        "Speech engine",
+        list(engines),
+        list(engines).index((default.engine, default.model)),
+        format_func=engines.__getitem__,
+        key=f"{key}-engine",
     )
-    target = wanted.selectbox(
+    spoken, wanted = st.columns(2)
+    language = _language(
+        spoken,
+        "Language spoken",
+        "Found out by the model",
+        default.language,
+        f"{key}-language",
+        "Parakeet finds its language by itself; Canary and Whisper take yours.",
+    )
+    target = _language(
+        wanted,
         "Text in",
-        [None, *codes],
-        format_func=lambda code: languages.name(code) if code else "The language spoken",
-        key=f"{key}-target",
-        help="Canary translates between English and its languages, Whisper into English.",
+        "The language spoken",
+        default.translate_to,
+        f"{key}-target",
+        "Canary translates between English and its languages, Whisper into English.",
     )
     terms = st.text_area(
         "Names and terms to listen for, one a line",
@@ -55,7 +89,6 @@ def choose(runtime: Runtime, key: str) -> Options:
         key=f"{key}-hotwords",
         height=100,
     )
-    hotwords = tuple(dict.fromkeys(term.strip() for term in terms.splitlines() if term.strip()))
     speakers = st.checkbox(
         "Tell speakers apart",
         default.speakers,
@@ -63,20 +96,53 @@ def choose(runtime: Runtime, key: str) -> Options:
         help="After the transcript is there, in a stage of its own. "
         f"{voices.model_text(runtime.diarization_model())}",
     )
-    chosen = replace(
-        chosen, language=language, translate_to=target, hotwords=hotwords, speakers=speakers
+    return replace(
+        default,
+        engine=engine,
+        model=model,
+        language=language,
+        translate_to=target,
+        hotwords=tuple(dict.fromkeys(term.strip() for term in terms.splitlines() if term.strip())),
+        speakers=speakers,
     )
-    return reading.choose(chosen, default, key)
 
 
-def again(runtime: Runtime, key: str) -> tuple[bool, Options | None]:
-    """Let the person say with which settings something is done again.
+def _engines(runtime: Runtime, default: Options) -> dict[tuple[str, str | None], str]:
+    """Return the engines and models that can be chosen, with their labels."""
+    settings, server = runtime.settings, runtime.default_options()
+    choice = runtime.engine_choice(server)
+    automatic = "being found out" if choice is None else choice.model
+    found = {(server.engine, server.model): f"The server's choice, now {automatic}"}
+    for model in runtime.speech_models():
+        label = f"{ENGINES[model.engine]}: {_short(model.name)}"
+        if model.name == DIGITS:
+            label = "Spoken digits, for tests (NeMo)"
+        if model.here or model.name == settings.nemo_model:
+            label += "" if model.here else " (is downloaded first)"
+            found[model.engine, model.name] = label
+    if settings.whisper_model:
+        found["whisper", None] = f"Whisper: {_short(settings.whisper_model)}"
+    own = (default.engine, default.model)
+    if own not in found:  # as a file was submitted: by a program, or before the model went
+        found[own] = f"{ENGINES[default.engine]}: {_short(default.model or 'as the server is set')}"
+    return found
 
-    Returns whether the button was clicked, and the new settings; None for those that each file
-    was submitted with.
-    """
-    new = "New settings"
-    how = st.radio("With", ["The same settings", new], key=f"{key}-how", horizontal=True)
-    options = choose(runtime, key) if how == new else None
-    clicked = st.button("Run again", type="primary", icon=":material/replay:", key=f"{key}-run")
-    return clicked, options
+
+def _short(model: str) -> str:
+    """Return a model's name on the hub, or that of its file."""
+    return Path(model).name if Path(model).is_absolute() else model
+
+
+def _language(
+    place: DeltaGenerator, label: str, none: str, chosen: str | None, key: str, help: str
+) -> str | None:
+    """Offer the languages by their names; return the one that is chosen, None for none."""
+    codes = [None, *sorted({*languages.NAMES, *filter(None, [chosen])}, key=languages.name)]
+    return place.selectbox(
+        label,
+        codes,
+        codes.index(chosen),
+        format_func=lambda code: languages.name(code) if code else none,
+        key=key,
+        help=help,
+    )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages import context, options
 from services.jobs.compare import Comparison, compare
-from services.jobs.models import Job
+from services.jobs.models import Job, JobFilter
 from services.jobs.results import Result
 from services.runtime import Runtime
 
@@ -22,7 +22,7 @@ def menu(runtime: Runtime, job: Job) -> None:
             st.markdown("**Run again**")
             if job.result_at is not None:
                 st.caption("This result stays until the new one is whole.")
-            clicked, chosen = options.again(runtime, "again")
+            clicked, chosen = options.again(runtime, JobFilter(ids=(job.id,)), "again")
             if clicked:
                 runtime.retry_job(job.id, chosen)
                 st.rerun()

@@ -93,7 +93,8 @@ if uploads:
             state.workspace.remove(gone)
         st.rerun()
     with st.expander("Settings for this batch", icon=":material/tune:"):
-        chosen = options.choose(runtime, "new")
+        kinds = {upload.found.kind for upload in uploads.values() if not upload.found.problem}
+        chosen = options.choose(runtime, "new", runtime.default_options(), kinds)
     wanted = [file for file in usable if file.sha256 not in earlier]
     known = len(usable) - len(wanted)
     if known and st.toggle(

@@ -113,6 +113,11 @@ class Front(Shelves):
             speakers=settings.speakers,
         )
 
+    def common_options(self, wanted: JobFilter) -> Options:
+        """Return what one's jobs of a filter carry; where they differ, the server's settings."""
+        several = self._store.options(self._changeable(wanted))
+        return Options.common(several, self.default_options())
+
     def submit(
         self,
         files: Iterable[Path | StoredFile],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,20 @@ class Options:
             if getattr(self, name) != type(self).__dataclass_fields__[name].default
         ]
         return ", ".join(chosen) or "the settings of the server"
+
+    @classmethod
+    def common(cls, several: Sequence[Options], default: Options) -> Options:
+        """Return what several files' options have in common, and `default` where they differ."""
+        if not several:
+            return default
+        same = {
+            one.name: values.pop()
+            for one in fields(cls)
+            if len(values := {getattr(options, one.name) for options in several}) == 1
+        }
+        if not same.keys() >= {"engine", "model"}:  # a model is an engine's: they go together
+            same = {name: same[name] for name in same.keys() - {"engine", "model"}}
+        return replace(default, **same)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Options:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Text, cast, func, or_, select
 
 from services.jobs import queue
 from services.jobs.migrations import bring_up_to_date
@@ -21,6 +22,7 @@ from services.jobs.models import (
     Job,
     JobFilter,
     Kind,
+    Options,
     Pause,
     State,
     Work,
@@ -143,6 +145,13 @@ class StoreReader(Database):
         with self._reader() as session:
             rows = session.execute(query)
             return {(Kind(kind), State(state)): count for kind, state, count in rows}
+
+    def options(self, wanted: JobFilter) -> list[Options]:
+        """Return the different options that the jobs of a filter carry."""
+        # As text: PostgreSQL compares no JSON.
+        query = select(cast(JobRow.options, Text)).where(*_meant(wanted)).distinct()
+        with self._reader() as session:
+            return [Options.from_dict(json.loads(found)) for found in session.scalars(query)]
 
     def places(self) -> dict[str, int]:
         """Return the place of each job that could be taken now, by id; 1 is next of its kind."""

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import io
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -78,7 +78,8 @@ def house(tmp_path_factory):
         workspace = runtime.new_workspace()
         sound = (media.DATA / "conf-noempty.wav").read_bytes()
         files = [workspace.add(f"{SECRET}.wav", io.BytesIO(sound)), root / f"{SECRET}.pdf"]
-        batch = runtime.submit(files, owner="bo", workspace=workspace)
+        options = replace(runtime.default_options(), language="en")
+        batch = runtime.submit(files, owner="bo", options=options, workspace=workspace)
         runtime.wait(batch.id, 120)
         jobs = runtime.jobs(batch.id)
         assert [job.state for job in jobs] == [State.DONE] * 2, [job.error for job in jobs]
@@ -509,6 +510,7 @@ def test_what_is_somebody_elses_is_not_there(house):
             "endings": lambda f: f.endings(0.0),
             "count_kinds": lambda f: f.count_kinds(JobFilter(batch_id)),
             "places": lambda f: f.places(),
+            "common_options": lambda f: f.common_options(mine).language,
             "result": lambda f: f.result(job_id),
             "stamp": lambda f: f.stamp(job_id),
             "corrected": lambda f: f.corrected(job_id),

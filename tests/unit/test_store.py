@@ -327,6 +327,16 @@ def test_cancel_takes_what_has_not_ended(store):
     assert store.claim(Kind.AUDIO).id == done.id
 
 
+def test_the_options_that_jobs_carry_are_each_named_once(store):
+    first, _ = add(store, 3, options=Options(hotwords=("Ana",)))
+    second, jobs = add(store, 2, options=Options("nemo"))
+    store.set_options([jobs[0].id], Options("whisper"))
+    assert store.options(JobFilter(first.id)) == [Options(hotwords=("Ana",))]
+    found = store.options(JobFilter(second.id))
+    assert sorted(options.engine for options in found) == ["nemo", "whisper"]
+    assert store.options(JobFilter("0" * 32)) == []
+
+
 def test_requeue_takes_what_failed_or_was_cancelled_with_its_options(store):
     options = Options("nemo", "spoken-digits")
     batch, (failed, cancelled, done, queued) = add(store, 4, options=options)
