@@ -15,6 +15,7 @@ import streamlit as st
 import services.runtime
 from services.api.door import COOKIE, SIGN_IN
 from services.audio.engines.host import Choice
+from services.audio.engines.whisper import OFFLINE_MODEL
 from services.audio.exports import clock
 from services.errors import SignedOut, StoreUnavailable
 from services.jobs.models import Kind
@@ -181,14 +182,25 @@ def download_links(links: dict[str, str]) -> None:
     st.html(f'<div class="downloads"><span>Download</span>{shown}</div>')
 
 
-def offline_banner(choice: Choice | None, link: bool) -> None:
-    """Say plainly when speech is read by the small offline model; link to where an admin helps."""
-    if choice is not None and choice.offline:
-        st.info(
-            "**Offline model in use:** Whisper tiny.en, English only and less exact."
-            + (" [How to get Parakeet](/system)" if link else ""),
-            icon=":material/cloud_off:",
-        )
+def offline_banner(choice: Choice | None, link: bool, new: bool = False) -> None:
+    """Say plainly when speech is read for want of NeMo's checkpoint by another model.
+
+    Args:
+        choice: What a batch gets.
+        link: Whether to link to where an admin helps.
+        new: Whether the batch is one that is still to come.
+    """
+    if choice is None or not choice.offline:
+        return
+    tiny = choice.model == OFFLINE_MODEL
+    said = "New batches use the offline model" if new else "Offline model in use"
+    model = "tiny.en, English only and less exact" if tiny else plain(choice.model)
+    st.info(
+        f"**{said}:** Whisper {model}."
+        + (" The hub is asked again every minute whether it has NeMo's." if new else "")
+        + (" [How to get Parakeet](/system)" if link else ""),
+        icon=":material/cloud_off:",
+    )
 
 
 def paused_banner(runtime: Runtime) -> None:

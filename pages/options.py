@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages import reading
 from pages.views import voices
+from pages.views.speech_models import ENGINES, short
 from services.audio import languages
 from services.audio.checkpoints import DIGITS
 from services.jobs.models import JobFilter, Kind, Options
 from services.runtime import Runtime
-
-ENGINES = {"auto": "NeMo, else Whisper", "nemo": "NeMo", "whisper": "Whisper"}
 
 
 def choose(runtime: Runtime, key: str, default: Options, kinds: Collection[Kind]) -> Options:
@@ -114,23 +112,18 @@ def _engines(runtime: Runtime, default: Options) -> dict[tuple[str, str | None],
     automatic = "being found out" if choice is None else choice.model
     found = {(server.engine, server.model): f"The server's choice, now {automatic}"}
     for model in runtime.speech_models():
-        label = f"{ENGINES[model.engine]}: {_short(model.name)}"
+        label = f"{ENGINES[model.engine]}: {short(model.name)}"
         if model.name == DIGITS:
             label = "Spoken digits, for tests (NeMo)"
         if model.here or model.name == settings.nemo_model:
             label += "" if model.here else " (is downloaded first)"
             found[model.engine, model.name] = label
     if settings.whisper_model:
-        found["whisper", None] = f"Whisper: {_short(settings.whisper_model)}"
+        found["whisper", None] = f"Whisper: {short(settings.whisper_model)}"
     own = (default.engine, default.model)
     if own not in found:  # as a file was submitted: by a program, or before the model went
-        found[own] = f"{ENGINES[default.engine]}: {_short(default.model or 'as the server is set')}"
+        found[own] = f"{ENGINES[default.engine]}: {short(default.model or 'as the server is set')}"
     return found
-
-
-def _short(model: str) -> str:
-    """Return a model's name on the hub, or that of its file."""
-    return Path(model).name if Path(model).is_absolute() else model
 
 
 def _language(

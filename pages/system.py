@@ -9,6 +9,7 @@ import streamlit as st
 from pages import context
 from pages.views import speech_models, watched_folders
 from services import system
+from services.audio.engines.host import Choice
 from services.jobs.models import Kind, State
 from services.making_room import TEXTS
 from services.retention import kept_text
@@ -51,6 +52,15 @@ def keeping() -> dict[str, str]:
     return rows
 
 
+def used_next(choice: Choice | None) -> str:
+    """Return the model that new batches get."""
+    if choice is None:
+        return "asking the model hub …"
+    return context.plain(
+        f"{speech_models.ENGINES[choice.engine]}, {speech_models.short(choice.model)}"
+    )
+
+
 @context.refreshing("3s")
 def live() -> None:
     """Show what changes."""
@@ -65,6 +75,7 @@ def live() -> None:
         "Engine": status.engine or (choice.engine if choice else "asking the model hub …"),
         "Model": status.model or (choice.model if choice else "asking the model hub …"),
         "Device": status.device or runtime.settings.device,
+        "New batches": used_next(choice),
     }
     st.table(rows, border="horizontal", hide_header=True)
     if status.state == "ready":
@@ -150,7 +161,7 @@ def live() -> None:
 
 
 st.title("System")
-context.offline_banner(runtime.engine_choice(runtime.default_options()), link=False)
+context.offline_banner(runtime.engine_choice(runtime.default_options()), link=False, new=True)
 live()
 speech_models.show(runtime)
 with st.expander("Versions", icon=":material/info:"):

@@ -23,7 +23,9 @@ st.caption(
     "Audio, video and PDFs become text on this machine. Nothing leaves it.",
 )
 context.offline_banner(
-    runtime.engine_choice(runtime.default_options()), link=runtime.person.may(Scope.ADMIN)
+    runtime.engine_choice(runtime.default_options()),
+    link=runtime.person.may(Scope.ADMIN),
+    new=True,
 )
 
 simple = state.get("simple", False)

@@ -104,7 +104,8 @@ class Runtime(Front):
         if freed := self._store.recover():
             log.info("%d jobs of the last run were taken up again", freed)
         self.downloads = Downloads()
-        self._host = EngineHost(settings, Hub(settings.nemo_model, settings.hub_timeout))
+        self._hub = Hub(settings.nemo_model, settings.hub_timeout)
+        self._host = EngineHost(settings, self._hub)
         self._janitor = Janitor(
             settings.temp_root,
             leased=lambda: self._store.workspaces(leased=True),

@@ -11,6 +11,8 @@ from services.audio import languages
 from services.audio.catalog import Model
 from services.runtime import Runtime
 
+ENGINES = {"auto": "NeMo, else Whisper", "nemo": "NeMo", "whisper": "Whisper"}
+
 GET_PARAKEET = """
 **On a machine that reaches the hub** there is nothing to do: the first recording downloads
 `nvidia/parakeet-tdt-0.6b-v3` (2.5 GB), and the batch page shows how far it is.
@@ -74,6 +76,11 @@ def models(runtime: Runtime) -> None:
                 else:
                     st.rerun(scope="fragment")
         st.caption("A download that broke off goes on where it was.")
+
+
+def short(model: str) -> str:
+    """Return a model's name on the hub, or that of its file."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def described(model: Model, size: int | None) -> str:

@@ -48,7 +48,7 @@ def hub_has(model: str, timeout: float) -> bool:
     try:
         HfApi().model_info(model, timeout=timeout)
     except Exception as error:  # no network, no such model, offline mode, …
-        log.info("the hub has no answer for %s: %s", model, type(error).__name__)
+        log.debug("the hub has no answer for %s: %s", model, type(error).__name__)
         return False
     return True
 

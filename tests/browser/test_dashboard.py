@@ -82,8 +82,9 @@ def run(page: Page, *files: Path) -> str:
 
 def test_audio_and_pdf_become_text(server, open_page, pdf, long_recording):
     page = open_page(server)
-    expect(page.get_by_text("Offline model in use")).to_be_visible()
+    expect(page.get_by_text("New batches use the offline model")).to_be_visible()
     address = run(page, PROMPT, pdf, long_recording)
+    expect(page.get_by_text("Offline model in use")).to_be_visible()
 
     # A reload in the middle of the run shows where the batch is, and it goes on.
     expect(page.get_by_text(re.compile("so far"))).to_be_visible()

@@ -5,7 +5,7 @@ import huggingface_hub.constants
 import pytest
 
 from services.audio.checkpoints import DIGITS, find
-from services.audio.engines.host import Choice, EngineHost, Hub
+from services.audio.engines.host import ASK_AGAIN_SECONDS, Choice, EngineHost, Hub
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.config import Settings
 from services.errors import ModelUnavailable
@@ -85,6 +85,43 @@ def test_a_hub_that_answers_makes_auto_nemo(settings, monkeypatch):
     monkeypatch.setattr("services.audio.checkpoints.hub_has", lambda model, timeout: True)
     hub = Hub(PARAKEET, timeout=10)
     assert EngineHost(settings, hub).choose("auto", None) == Choice("nemo", PARAKEET)
+
+
+def test_a_hub_that_said_no_is_asked_again_after_a_while(settings, monkeypatch):
+    """As when the server starts before the network is up."""
+    answers, asked, now = [False, False, True], [], [1000.0]
+
+    def hub_has(model, timeout):
+        asked.append(now[0])
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr("services.audio.checkpoints.hub_has", hub_has)
+    host = EngineHost(settings, Hub(PARAKEET, timeout=10, clock=lambda: now[0]))
+    assert host.choose("auto", None) == host.choose("auto", None) == OFFLINE
+    now[0] += ASK_AGAIN_SECONDS - 1
+    assert host.choose("auto", None) == OFFLINE and len(asked) == 1
+    now[0] += 1
+    assert host.choose("auto", None) == OFFLINE and len(asked) == 2
+    now[0] += ASK_AGAIN_SECONDS
+    assert host.choose("auto", None) == Choice("nemo", PARAKEET)
+    now[0] += 10 * ASK_AGAIN_SECONDS
+    assert host.choose("auto", None) == Choice("nemo", PARAKEET) and len(asked) == 3
+
+
+def test_a_page_has_the_last_answer_while_the_hub_is_asked_again(settings, monkeypatch):
+    go_on, asked, now = threading.Event(), [], [0.0]
+
+    def hub_has(model, timeout):
+        asked.append(model)
+        return len(asked) > 1 and go_on.wait(30)
+
+    monkeypatch.setattr("services.audio.checkpoints.hub_has", hub_has)
+    hub = Hub(PARAKEET, timeout=30, clock=lambda: now[0])
+    assert hub.has_model(wait=True) is False
+    now[0] += ASK_AGAIN_SECONDS
+    assert hub.has_model(wait=False) is False and hub.has_model(wait=False) is False
+    go_on.set()
+    assert hub.has_model(wait=True) is True and len(asked) == 2
 
 
 def test_a_loaded_model_is_kept_and_its_status_told(make_host):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from services.audio import checkpoints
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 
 OFFLINE_SECONDS = 600.0
 """Time after a download that broke before NeMo is tried again."""
+
+
+ASK_AGAIN_SECONDS = 60.0
+"""Time after which a hub that did not have the model, or did not answer, is asked again."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +49,55 @@ class EngineStatus:
 
 
 class Hub:
-    """Asks the model hub once, in the background, whether it has the NeMo model.
+    """Asks the model hub in the background whether it has the NeMo model.
 
     It is asked when the answer is first needed: a server that is set to another engine, or has
-    the checkpoint, sends nothing into the network.
+    the checkpoint, sends nothing into the network. After a no, which may be a network that is not
+    up yet, it is asked again a while later.
+
+    Args:
+        clock: Returns a time in seconds that never goes back.
     """
 
-    def __init__(self, model: str, timeout: float) -> None:
+    def __init__(
+        self, model: str, timeout: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._model = model
         self._timeout = timeout
-        self._answered = threading.Event()
-        self._answer = False
-        self._asking = threading.Lock()
-        self._asked = False
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._answered: threading.Event | None = None
+        self._answered_at = 0.0
+        self.answer: bool | None = None
+        """The last answer; None while there is none."""
 
     def has_model(self, wait: bool) -> bool | None:
-        """Return the answer; None when it is not known yet and `wait` is False."""
-        with self._asking:
-            if not self._asked:
-                self._asked = True
-                threading.Thread(target=self._ask, name="hub-probe", daemon=True).start()
-        if wait and not self._answered.wait(self._timeout):
-            return False
-        return self._answer if self._answered.is_set() else None
+        """Return the answer; without `wait` the last one, None while there is none."""
+        answered = self._ask_if_due()
+        if wait:
+            answered.wait(self._timeout)
+            return bool(self.answer)
+        return self.answer
 
-    def _ask(self) -> None:
-        self._answer = checkpoints.hub_has(self._model, self._timeout)
-        self._answered.set()
+    def _ask_if_due(self) -> threading.Event:
+        """Ask, if it is time to; return what is set when the answer is there."""
+        with self._lock:
+            asked = self._answered
+            if asked is not None and not (asked.is_set() and self._is_stale()):
+                return asked
+            answered = self._answered = threading.Event()
+        threading.Thread(target=self._ask, args=(answered,), name="hub-probe", daemon=True).start()
+        return answered
+
+    def _is_stale(self) -> bool:
+        return not self.answer and self._clock() - self._answered_at >= ASK_AGAIN_SECONDS
+
+    def _ask(self, answered: threading.Event) -> None:
+        answer = checkpoints.hub_has(self._model, self._timeout)
+        if answer is not self.answer:
+            log.info("the hub %s %s", "has" if answer else "has no answer for", self._model)
+        self.answer, self._answered_at = answer, self._clock()
+        answered.set()
 
 
 class EngineHost:
