@@ -9,7 +9,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from services.audio.catalog import Downloads, Model, model_at, models, with_sizes
+from services.audio.catalog import SPEECH, Downloads, Model, model_at, models, with_sizes
 from services.audio.engines import sortformer
 from services.audio.engines.host import Choice, EngineHost, EngineStatus, Hub
 from services.config import Settings
@@ -166,6 +166,7 @@ class Runtime(Front):
 
     def stop(self) -> None:
         """Put back what runs, stop every thread and process, and free the data directory."""
+        self.downloads.cancel()
         self._watcher.stop()
         self._pulse.stop()
         self._turns.close()
@@ -200,12 +201,39 @@ class Runtime(Front):
         self._wake()
 
     def speech_models(self) -> list[Model]:
-        """Return the speech models on this machine, and others that are known."""
-        return models(self.settings.nemo_model, self.settings.models_dir)
+        """Return the models that write down speech: on this machine, and others that are known."""
+        return [model for model in self.every_model() if model.purpose == SPEECH]
 
-    def speech_models_with_sizes(self) -> list[Model]:
+    def every_model(self) -> list[Model]:
+        """Return these, and the ones that tell speakers apart."""
+        settings = self.settings
+        return models(settings.nemo_model, settings.diarization_model, settings.models_dir)
+
+    def models_with_sizes(self) -> list[Model]:
         """Return them with the sizes that the hub gives; where there is none, it takes a while."""
-        return with_sizes(self.speech_models(), self.settings.hub_timeout)
+        self.require(Scope.ADMIN)
+        return with_sizes(self.every_model(), self.settings.hub_timeout)
+
+    def hub_answers(self) -> bool:
+        """Whether the hub had the server's model when it was asked last."""
+        return bool(self._hub.answer)
+
+    def download_model(self, name: str) -> bool:
+        """Begin to fetch a model from the hub; False while another one is on its way.
+
+        Raises:
+            ModelUnavailable: that is not how models on the hub are called.
+        """
+        self.require(Scope.ADMIN)
+        begun = self.downloads.start(name)
+        if begun:
+            self.log_action("download model", detail=name)
+        return begun
+
+    def stop_download(self) -> None:
+        """End what is being fetched; what has come of it stays for the next time."""
+        self.require(Scope.ADMIN)
+        self.downloads.cancel()
 
     def diarization_model(self) -> Model:
         """Return the model that tells speakers apart."""

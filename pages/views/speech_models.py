@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from pages import context
 from services.audio import languages
-from services.audio.catalog import Model
+from services.audio.catalog import SPEAKERS, Model
+from services.audio.checkpoints import looks_like_path
+from services.errors import ModelUnavailable
 from services.runtime import Runtime
 
 ENGINES = {"auto": "NeMo, else Whisper", "nemo": "NeMo", "whisper": "Whisper"}
+
+OTHER = "Another one, by its name"
 
 GET_PARAKEET = """
 **On a machine that reaches the hub** there is nothing to do: the first recording downloads
@@ -40,42 +45,77 @@ def show(runtime: Runtime) -> None:
 
 @context.refreshing("2s")
 def models(runtime: Runtime) -> None:
-    """Show the speech models, and fetch those that are not here."""
-    downloads = runtime.downloads
-    if downloads.share is not None:
-        st.progress(downloads.share, f"Downloading {downloads.model} ({downloads.share:.0%})")
-    elif downloads.problem:
-        st.error(context.plain(downloads.problem), icon=":material/error:")
-    found = runtime.speech_models()
+    """Show the speech models, and fetch others."""
     sizes = st.session_state.get("hub_sizes", {})
+    found = [replace(one, size=one.size or sizes.get(one.name)) for one in runtime.every_model()]
+    answers = runtime.hub_answers()
     st.table(
-        {
-            Path(model.name).name if model.path else model.name: described(
-                model, model.size or sizes.get(model.name)
-            )
-            for model in found
-        },
+        {context.plain(short(one.name)): described(one, answers) for one in found},
         border="horizontal",
         hide_header=True,
     )
-    missing = [model.name for model in found if not model.here and "/" in model.name]
-    if missing:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            wanted = st.selectbox("Model", missing, key="model-to-download")
-            if st.button(
-                "Download", icon=":material/download:", disabled=downloads.share is not None
-            ):
-                runtime.downloads.start(wanted)
+    _under_way(runtime)
+    missing = [one.name for one in found if not one.here and not looks_like_path(one.name)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        offered = [*missing, OTHER]
+        chosen = st.selectbox("Download a model from the hub", offered, key="hub-choice")
+        if chosen == OTHER:
+            st.text_input(
+                "Its name on the hub",
+                placeholder="owner/name",
+                help="A repository that holds a .nemo file or a faster-whisper model.",
+                key="hub-name",
+            )
+        st.button(
+            "Download",
+            icon=":material/download:",
+            disabled=runtime.downloads.share is not None,
+            on_click=_download,
+            args=(runtime,),
+        )
+        if missing and st.button("Ask the hub for sizes", icon=":material/straighten:"):
+            with st.spinner("Asking the hub …"):
+                asked = runtime.models_with_sizes()
+            st.session_state.hub_sizes = {one.name: one.size for one in asked}
+            if not any(one.size for one in asked if not one.here):
+                st.toast("The hub did not answer.")
+            else:
                 st.rerun(scope="fragment")
-            if st.button("Ask the hub for sizes", icon=":material/straighten:"):
-                with st.spinner("Asking the hub …"):
-                    asked = runtime.speech_models_with_sizes()
-                st.session_state.hub_sizes = {model.name: model.size for model in asked}
-                if not any(model.size for model in asked if not model.here):
-                    st.toast("The hub did not answer.")
-                else:
-                    st.rerun(scope="fragment")
-        st.caption("A download that broke off goes on where it was.")
+    st.caption(
+        "A checkpoint can run code when it is loaded: take it only from a source that you trust. "
+        "A download that broke off or was cancelled goes on where it was."
+    )
+
+
+def _under_way(runtime: Runtime) -> None:
+    """Show how far a download is, or why there is none."""
+    downloads = runtime.downloads
+    share, name = downloads.share, context.plain(downloads.model or "")
+    if share is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            doing = "Stopping" if downloads.stopping else "Downloading"
+            st.progress(share, f"{doing} {name} ({share:.0%})")
+            st.button(
+                "Cancel",
+                icon=":material/close:",
+                key="cancel-download",
+                disabled=downloads.stopping,
+                on_click=runtime.stop_download,
+            )
+    elif problem := st.session_state.get("download_problem") or downloads.problem:
+        st.error(context.plain(problem), icon=":material/error:")
+
+
+def _download(runtime: Runtime) -> None:
+    """Begin a download: a callback, which no other run of the page overtakes."""
+    name = st.session_state["hub-choice"]
+    if name == OTHER:
+        name = st.session_state.get("hub-name", "").strip()
+    st.session_state.download_problem = None
+    try:
+        runtime.download_model(name)
+    except ModelUnavailable as error:
+        st.session_state.download_problem = str(error)
 
 
 def short(model: str) -> str:
@@ -83,12 +123,16 @@ def short(model: str) -> str:
     return Path(model).name if Path(model).is_absolute() else model
 
 
-def described(model: Model, size: int | None) -> str:
-    """Return where a model is, how large, and which languages it hears, for people."""
+def described(model: Model, hub_answers: bool) -> str:
+    """Return where a model is, how large, and what it hears, for people."""
+    where = "on this machine"
+    if not model.here:
+        where = "on the hub" if hub_answers or model.size else "not here"
     known = [languages.name(code) for code in model.languages or ()]
     parts = [
-        "on this machine" if model.here else "on the hub",
-        context.size(size) if size else "",
+        where,
+        context.size(model.size) if model.size else "",
+        "tells speakers apart" if model.purpose == SPEAKERS else "",
         ", ".join(known) if len(known) <= 4 else f"{len(known)} languages",
     ]
     return " · ".join(part for part in parts if part)

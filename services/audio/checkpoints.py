@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from services.errors import ModelUnavailable
+from services.audio import cached, fetching
+from services.errors import DiskFull, ModelUnavailable
 from services.files.archive import unpack_once
 
 log = logging.getLogger(__name__)
@@ -28,10 +27,7 @@ def find(model: str) -> Path | None:
         return _DIGITS_FILE
     if looks_like_path(model):
         return _at_path(Path(model).expanduser().absolute())
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(model, _file_of(model))
-    return Path(cached) if isinstance(cached, str) else None
+    return cached.nemo_file(model)
 
 
 def looks_like_path(model: str) -> bool:
@@ -63,43 +59,38 @@ def hub_size(model: str, timeout: float) -> int | None:
         log.info("the hub has no answer for %s: %s", model, type(error).__name__)
         return None
     sizes = {part.rfilename: part.size for part in found.siblings or ()}
-    return sizes.get(_file_of(model))
+    return sizes.get(fetching.nemo_file(model, list(sizes)) or "model.bin")
 
 
-def download(model: str, progress: Callable[[float], None], setting: str = "nemo_model") -> Path:
-    """Fetch a checkpoint from the hub into the hub's own cache; a broken one is resumed.
+def download(
+    model: str,
+    progress: Callable[[float], None],
+    setting: str = "nemo_model",
+    stopping: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Fetch a model from the hub into the hub's own cache; one that broke off goes on.
 
     Args:
-        model: A repository, `owner/name`, that holds `name.nemo`.
+        model: A repository, `owner/name`, that holds a .nemo file or a faster-whisper model.
         progress: Called with the share that is here, from 0 to 1.
         setting: The setting that names it, for messages.
+        stopping: Whether to stop now.
 
     Raises:
         ModelUnavailable: it is a path where nothing is, or the hub did not give it.
+        Cancelled: it was to stop.
     """
     if looks_like_path(model):
         raise ModelUnavailable(
             f"There is no NeMo checkpoint at {model}. Give a .nemo file, an unpacked directory, "
             f"or the name of a model on the hub (setting {setting})."
         )
-    from huggingface_hub import hf_hub_download
-    from tqdm import tqdm
-
-    # The hub's own class of bars counts nothing where there is no terminal; tqdm's does.
-    class Bar(tqdm):  # type: ignore[misc,type-arg]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs, file=io.StringIO())
-
-        def display(self, *_: Any, **__: Any) -> None:
-            if self.total:
-                progress(min(1.0, self.n / self.total))
-
-        def update(self, n: float | None = 1) -> None:
-            super().update(n)
-            self.display()
-
     try:
-        return Path(hf_hub_download(model, _file_of(model), tqdm_class=Bar))
+        return fetching.fetch(model, progress, stopping)
+    except (fetching.Cancelled, ModelUnavailable):
+        raise
+    except DiskFull as error:
+        raise ModelUnavailable(f"The model {model} could not be downloaded. {error}") from error
     except Exception as error:  # network, hub and disk errors, of several libraries
         raise ModelUnavailable(
             f"The model {model} is not on this machine and could not be downloaded "
@@ -129,7 +120,3 @@ def _at_path(path: Path) -> Path | None:
         return path
     inside = sorted(path.glob("*.nemo")) if path.is_dir() else []
     return inside[0] if len(inside) == 1 else None
-
-
-def _file_of(model: str) -> str:
-    return f"{model.rsplit('/', 1)[-1]}.nemo"

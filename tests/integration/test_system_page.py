@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 import huggingface_hub.constants
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import pages.context
 import services.audio.checkpoints
+from services.audio.catalog import Downloads
 from services.audio.engines.host import EngineStatus
+from services.audio.fetching import Cancelled
 from services.config import Settings
 from services.runtime import Runtime
-from tests.integration.test_options import PAGES
+from tests.integration.test_options import PAGES, press
+from tests.unit.test_catalog import lay
 from tests.waiting import until
 
 
@@ -61,3 +66,48 @@ def test_the_system_page_says_what_new_batches_get_when_the_hub_is_there_at_last
     shown = system()
     assert not shown.info
     assert rows(shown)["New batches"] == pages.context.plain(f"NeMo, {runtime.settings.nemo_model}")
+
+
+def test_every_model_is_listed_with_where_it_is_and_what_it_is_for(runtime, tmp_path):
+    lay(tmp_path / "hub", "team/court", court__nemo=b"n" * 2000)
+    shown = system()
+    found = rows(shown)
+
+    def row(name: str) -> str:
+        return found[pages.context.plain(name)]
+
+    assert row("team/court") == "on this machine · 2.0 KB"
+    assert row("nvidia/diar_streaming_sortformer_4spk-v2") == "not here · tells speakers apart"
+    assert row("nvidia/parakeet-tdt-0.6b-v3") == "not here · 25 languages"
+    assert row("tiny.en (offline)") == "on this machine · 78.1 MB · English"
+    runtime._hub.answer = True
+    assert rows(system())[pages.context.plain("nvidia/canary-1b-v2")].startswith("on the hub")
+
+
+def test_a_model_is_fetched_by_its_name_and_the_download_can_be_cancelled(runtime):
+    asked, go_on = [], threading.Event()
+
+    def download(model, progress, stopping):
+        asked.append(model)
+        progress(0.25)
+        go_on.wait(60)
+        assert stopping()
+        raise Cancelled
+
+    runtime.downloads = Downloads(download)
+    page = system()
+    page.selectbox[0].set_value("Another one, by its name").run()
+    page.text_input[0].set_value("owner").run()
+    press(page, "Download")
+    assert "has the form owner/name" in page.error[0].value.replace("\\", "") and not asked
+    page.text_input[0].set_value("team/court").run()
+    press(page, "Download")
+    until(lambda: runtime.downloads.share == 0.25)
+    page.run()
+    assert asked == ["team/court"] and not page.error
+    press(page, "Cancel")
+    assert runtime.downloads.stopping
+    go_on.set()
+    until(lambda: runtime.downloads.share is None)
+    page.run()
+    assert not page.error and not page.exception

