@@ -14,6 +14,7 @@ from pages.views.speech_models import ENGINES, short
 from services.audio import languages
 from services.audio.checkpoints import DIGITS
 from services.jobs.models import JobFilter, Kind, Options
+from services.people.terms import of_lines
 from services.runtime import Runtime
 
 
@@ -100,7 +101,7 @@ def _speech(runtime: Runtime, key: str, default: Options) -> Options:
         model=model,
         language=language,
         translate_to=target,
-        hotwords=tuple(dict.fromkeys(term.strip() for term in terms.splitlines() if term.strip())),
+        hotwords=of_lines(terms),
         speakers=speakers,
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from pages import context
-from pages.views import speech_models, watched_folders
+from pages.views import speech_models, terms, watched_folders
 from services import system
 from services.audio.engines.host import Choice
 from services.jobs.models import Kind, State
@@ -164,5 +164,6 @@ st.title("System")
 context.offline_banner(runtime.engine_choice(runtime.default_options()), link=False, new=True)
 live()
 speech_models.show(runtime)
+terms.show(runtime)
 with st.expander("Versions", icon=":material/info:"):
     st.table(system.versions(), border="horizontal", hide_header=True)

@@ -1,7 +1,8 @@
-"""What admins do: the people, everybody's batches, the audit log."""
+"""What admins do: the people, everybody's batches, the audit log, the team's terms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,15 @@ class Admin:
         """Close somebody's account, or open it again; see `Accounts.disable`."""
         self._people.accounts.disable(name, disabled)
         self._team.log_action("disable user" if disabled else "enable user", name)
+
+    def terms(self) -> tuple[str, ...]:
+        """Return the names and terms that every new batch listens for."""
+        return self._people.terms()
+
+    def set_terms(self, terms: Sequence[str], seen: Sequence[str]) -> None:
+        """Change them, from the list that was seen; see `Terms.replace`."""
+        self._people.set_terms(terms, seen)
+        self._team.log_action("set terms", detail=f"{len(terms)} names and terms")
 
     def batches(self, limit: int = 50, offset: int = 0) -> list[BatchSummary]:
         """Return everybody's batches, the newest first, without the names of their files."""

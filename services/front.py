@@ -101,7 +101,7 @@ class Front(Shelves):
         return self._inspector.inspect(file.path, file.name)
 
     def default_options(self) -> Options:
-        """Return what a batch carries when nothing else is chosen."""
+        """Return what a batch carries when nothing else is chosen: with the team's terms."""
         settings = self.settings
         return Options(
             engine=settings.engine,
@@ -109,7 +109,7 @@ class Front(Shelves):
             reader=settings.document_reader,
             ocr=settings.ocr,
             ocr_languages=settings.ocr_languages,
-            hotwords=settings.hotwords,
+            hotwords=tuple(dict.fromkeys((*self.people.terms(), *settings.hotwords))),
             speakers=settings.speakers,
         )
 

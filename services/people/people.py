@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from services.errors import SignedOut
 from services.people.accounts import Accounts
@@ -13,12 +13,13 @@ from services.people.models import Person, Proof, Reach
 from services.people.secret import hashed
 from services.people.sessions import Sessions
 from services.people.shares import Shares
+from services.people.terms import Terms
 from services.people.tokens import PREFIX, Tokens
 from services.store.database import Database
 
 
 class People:
-    """Accounts, sessions, tokens, shares and the audit log of one instance.
+    """Accounts, sessions, tokens, shares, the audit log and the terms of one instance.
 
     Who somebody is and what they reach is looked up once a second at most, and at once after a
     change that is made here.
@@ -37,10 +38,19 @@ class People:
         self.tokens = Tokens(self._database, clock)
         self.shares = Shares(self._database, clock)
         self.audit = Audit(self._database, clock)
+        self._terms = Terms(self._database)
 
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+    def terms(self) -> tuple[str, ...]:
+        """Return the names and terms that new batches listen for."""
+        return self._lately.ask("terms", self._terms.all)
+
+    def set_terms(self, terms: Iterable[str], seen: Sequence[str]) -> None:
+        """Write another list of them in place of the one that was seen; see `Terms.replace`."""
+        self._terms.replace(terms, seen)
 
     def identify(self, cookie: str | None, bearer: str | None) -> Person | None:
         """Return who comes with this session's secret, or this token; None for nobody."""

@@ -1,4 +1,4 @@
-"""The tables of people, sessions, tokens, shares and of what was done."""
+"""The tables of people, sessions, tokens, shares, of what was done, and of the team's terms."""
 
 from __future__ import annotations
 
@@ -88,3 +88,12 @@ class AuditRow(Base):
     action: Mapped[str] = mapped_column(String(40))
     object: Mapped[str] = mapped_column(Text)
     detail: Mapped[str] = mapped_column(Text)
+
+
+class TermRow(Base):
+    """A name or term that new batches listen for; see `terms.Terms`."""
+
+    __tablename__ = "terms"
+
+    position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(String(200))

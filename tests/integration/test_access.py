@@ -561,6 +561,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
         front = house.front(who)
         for call in (
             lambda f: f.admin,
+            lambda f: f.admin.set_terms(("Ana Ruiz",), ()),
             lambda f: f.counts(),
             lambda f: f.pause(),
             lambda f: f.resume(),

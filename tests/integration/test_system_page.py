@@ -111,3 +111,17 @@ def test_a_model_is_fetched_by_its_name_and_the_download_can_be_cancelled(runtim
     until(lambda: runtime.downloads.share is None)
     page.run()
     assert not page.error and not page.exception
+
+
+def test_the_list_of_names_is_kept_on_the_page_and_nobody_overwrites_anothers(runtime):
+    page, other = system(), system()
+    page.text_area[0].set_value("Ana Ruiz\n\nZürich\n")
+    press(page, "Save")
+    assert not page.exception and not page.error
+    assert page.text_area[0].value == "Ana Ruiz\nZürich"
+    assert runtime.default_options().hotwords == ("Ana Ruiz", "Zürich")
+    other.text_area[0].set_value("Bo")
+    press(other, "Save")
+    assert "Somebody else changed the list" in other.error[0].value
+    assert other.text_area[0].value == "Bo", "what was written is still there"
+    assert system().text_area[0].value == "Ana Ruiz\nZürich"
