@@ -197,7 +197,7 @@ def offline_banner(choice: Choice | None, link: bool, new: bool = False) -> None
     model = "tiny.en, English only and less exact" if tiny else plain(choice.model)
     st.info(
         f"**{said}:** Whisper {model}."
-        + (" The hub is asked again every minute whether it has NeMo's." if new else "")
+        + (" The model hub is asked again every minute." if new else "")
         + (" [How to get Parakeet](/system)" if link else ""),
         icon=":material/cloud_off:",
     )

@@ -72,8 +72,11 @@ def live() -> None:
     )
     rows = {
         "State": loaded + (f" ({status.progress:.0%})" if status.progress is not None else ""),
-        "Engine": status.engine or (choice.engine if choice else "asking the model hub …"),
-        "Model": status.model or (choice.model if choice else "asking the model hub …"),
+        **(
+            {"Engine": status.engine, "Model": speech_models.short(status.model)}
+            if status.model
+            else {}
+        ),
         "Device": status.device or runtime.settings.device,
         "New batches": used_next(choice),
     }

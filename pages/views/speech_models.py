@@ -16,7 +16,7 @@ from services.runtime import Runtime
 
 ENGINES = {"auto": "NeMo, else Whisper", "nemo": "NeMo", "whisper": "Whisper"}
 
-OTHER = "Another one, by its name"
+OTHER = "Another one"
 
 GET_PARAKEET = """
 **On a machine that reaches the hub** there is nothing to do: the first recording downloads

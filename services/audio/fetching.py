@@ -40,8 +40,9 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class _Part:
-    """A file on the hub: its name, where it is now, its hash, its bytes and its commit."""
+    """A file on the hub: its commit, its name, where it is now, its hash and its bytes."""
 
+    commit: str
     name: str
     location: str
     etag: str
@@ -126,9 +127,9 @@ def _look_up(model: str, name: str) -> _Part:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     found = get_hf_file_metadata(hf_hub_url(model, name))
-    if not found.etag or found.size is None:
+    if not found.commit_hash or not found.etag or found.size is None:
         raise ModelUnavailable(f"The hub does not say how large {name} of {model} is.")
-    return _Part(name, found.location, found.etag, found.size)
+    return _Part(found.commit_hash, name, found.location, found.etag, found.size)
 
 
 def _fetch_part(
@@ -136,11 +137,12 @@ def _fetch_part(
 ) -> None:
     """Bring one file into the cache, to where the hub's library finds it whole."""
     from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.file_download import are_symlinks_supported, repo_folder_name
 
     cache = Path(constants.HF_HUB_CACHE)
     repository = repo_folder_name(repo_id=model, repo_type="model")
     blob = operations.make_dir(cache / repository / "blobs") / part.etag
+    placed = cache / repository / "snapshots" / part.commit / part.name
     incomplete = blob.with_name(f"{part.etag}.incomplete")
     # The lock that the hub's library takes too.
     lock = FileLock(operations.make_dir(cache / ".locks" / repository) / f"{part.etag}.lock")
@@ -151,10 +153,14 @@ def _fetch_part(
         except Timeout:  # another program fetches it
             _go_on(stopping)
     try:
-        if not blob.exists():
+        if not blob.exists() and not placed.exists():
             _bring(model, part, incomplete, progress, stopping)
             _check(model, part, incomplete)
-            operations.replace(incomplete, blob)
+            if are_symlinks_supported(cache):
+                operations.replace(incomplete, blob)
+            else:  # as on Windows, where the library would make a second copy of it
+                operations.make_dir(placed.parent)
+                operations.replace(incomplete, placed)
     finally:
         lock.release()
     progress(part.size)

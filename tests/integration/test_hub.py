@@ -142,6 +142,7 @@ FETCH = """
 import json, sys
 import huggingface_hub.constants
 huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE = 65536
+huggingface_hub.constants.HF_HUB_DISABLE_SYMLINKS = "plain" in sys.argv
 from services.audio import cached
 from services.audio.checkpoints import download
 from services.audio.fetching import Cancelled
@@ -218,6 +219,19 @@ def test_a_checkpoint_of_another_name_and_a_whisper_model_are_fetched_too(hub, t
     assert names == {"model.bin", "config.json", "vocabulary.json", "tokenizer.json"}
     assert held == [["nemo", "team/court"], ["whisper", "team/whisper"]]
     assert told == sorted(told) and told[-1] == 1.0
+
+
+@pytest.mark.parametrize("links", ["linked", "plain"])
+def test_a_model_lies_in_the_cache_once_and_is_not_fetched_again(hub, tmp_path, links):
+    """Also where there are no symbolic links, as on Windows."""
+    content = hub.repositories[MODEL]["parakeet-tdt-0.6b-v3.nemo"]
+    for _ in range(2):
+        got, _, held = ask(FETCH, hub, tmp_path, MODEL, NEVER, links)
+        assert Path(got).read_bytes() == content and held == [["nemo", MODEL]]
+    assert Path(got).is_symlink() or links == "plain" or sys.platform == "win32"
+    assert len(hub.asked) == 1
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert sum(path.stat().st_size for path in kept) < 1.5 * len(content)
 
 
 def test_what_cannot_be_fetched_is_said_with_its_reason(hub, tmp_path):

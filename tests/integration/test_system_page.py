@@ -96,7 +96,7 @@ def test_a_model_is_fetched_by_its_name_and_the_download_can_be_cancelled(runtim
 
     runtime.downloads = Downloads(download)
     page = system()
-    page.selectbox[0].set_value("Another one, by its name").run()
+    page.selectbox[0].set_value("Another one").run()
     page.text_input[0].set_value("owner").run()
     press(page, "Download")
     assert "has the form owner/name" in page.error[0].value.replace("\\", "") and not asked
