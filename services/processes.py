@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+from typing import TextIO
 
 import psutil
+
+
+def take_input() -> TextIO:
+    """Return what this process is told through standard input, and empty standard input itself.
+
+    On Windows, whoever asks anything of a pipe waits while somebody reads from it. The C and
+    Fortran runtimes in NumPy's DLLs ask, at their start, what standard input is, and so do programs
+    that inherit it: beside a thread that reads there they would wait for the next request.
+    https://github.com/numpy/numpy/issues/24290
+    """
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return requests
 
 
 def step_back(process: subprocess.Popen[str]) -> None:

@@ -15,10 +15,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from services.documents import sandbox
 from services.errors import ScriptoriumError, UnreadableDocument
+from services.processes import take_input
 
 if TYPE_CHECKING:
     from services.documents.pdf_file import PdfFile
@@ -160,7 +161,7 @@ def main() -> None:
     logging.basicConfig(level=logging.CRITICAL)  # what damage makes libraries say
     sandbox.enter(int(sys.argv[1]), may_start_programs=sys.argv[2] == "1")
     requests: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    threading.Thread(target=_listen, args=(take_input(), requests), daemon=True).start()
 
     def answer(event: Event) -> None:
         answers.write(json.dumps(event) + "\n")
@@ -184,9 +185,9 @@ def _kind(error: Exception) -> str:
     return next((kind.__name__ for kind in known), UnreadableDocument.__name__)
 
 
-def _listen(requests: queue.Queue[str]) -> None:
+def _listen(lines: TextIO, requests: queue.Queue[str]) -> None:
     """Take requests; when the server is gone, end this process in the middle of its work."""
-    for line in sys.stdin:
+    for line in lines:
         requests.put(line)
     os._exit(0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import tarfile
 from pathlib import Path
 
@@ -21,7 +22,23 @@ def unpack(source: Path, target: Path) -> None:
         tarfile.TarError: it is no tar archive, or holds a path that leads outside.
     """
     with tarfile.open(source) as content:
-        content.extractall(operations.extended(target, always=True), filter="data")
+        _extract(content, target)
+
+
+def _extract(content: tarfile.TarFile, target: Path) -> None:
+    content.extractall(  # noqa: S202 - the filter is the standard library's own and more
+        operations.extended(target, always=True), filter=_plain
+    )
+
+
+def _plain(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """Refuse what leads outside, and name the rest without the `./` that NeMo begins names with.
+
+    Windows takes a path with the prefix of long ones literally: a folder cannot be called `.`.
+    """
+    inside = tarfile.data_filter(member, path)
+    name = posixpath.normpath(inside.name)
+    return None if name == "." else inside.replace(name=name, deep=False)
 
 
 def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
@@ -50,7 +67,7 @@ def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
         with tarfile.open(archive) as content:
             size = sum(member.size for member in content)
             Room(parent, reserve).require(size)
-            content.extractall(operations.extended(part, always=True), filter="data")
+            _extract(content, part)
         operations.replace(part, target)
     except BaseException as error:
         operations.discard(part)

@@ -24,6 +24,7 @@ from services.library.chunks import chunk, in_context
 from services.library.embedding import EmbeddingModel
 from services.library.enrich import Enrichment
 from services.library.reranking import RerankModel
+from services.processes import take_input
 
 BATCH = 16
 """Passages embedded at once: on two cores about half a second, which is what a search waits."""
@@ -143,7 +144,7 @@ def main() -> None:
     sys.stdout = sys.stderr  # nothing that a library prints may mix with the answers
     logging.basicConfig(level=logging.ERROR)
     worker = Worker(sys.argv[1], answers)
-    threading.Thread(target=worker.receive, args=(sys.stdin,), daemon=True).start()
+    threading.Thread(target=worker.receive, args=(take_input(),), daemon=True).start()
     worker.serve()
 
 

@@ -25,6 +25,20 @@ def test_it_is_unpacked_once(tmp_path):
     assert unpack_once(archive, tmp_path / "models") == first and (first / "seen").exists()
 
 
+def test_an_archive_may_name_the_folder_itself(tmp_path):
+    """As `tar -c .` writes it; Windows knows no folder that is called `.`."""
+    archive = tmp_path / "m.nemo"
+    with tarfile.open(archive, "w") as content:
+        folder = tarfile.TarInfo(".")
+        folder.type = tarfile.DIRTYPE
+        content.addfile(folder)
+        info = tarfile.TarInfo("./weights")
+        info.size = 1
+        content.addfile(info, io.BytesIO(b"w"))
+    made = unpack_once(archive, tmp_path / "models")
+    assert [path.name for path in made.iterdir()] == ["weights"]
+
+
 def test_a_changed_archive_is_unpacked_again(tmp_path):
     archive = make_tar(tmp_path / "m.nemo", {"weights": b"old"})
     first = unpack_once(archive, tmp_path / "models")
