@@ -236,7 +236,7 @@ def test_what_the_model_repeats_is_underlined_and_its_time_leads_there(page, res
     page.reload()
     expect(page.locator(".w.again")).to_have_text(["seven"] * 12)
     expect(page.locator(".w.again").first).to_have_css("text-decoration-line", "underline")
-    bar = page.locator(".places")
+    bar = page.locator(".repeated")
     expect(bar).to_have_count(1)
     expect(page.get_by_text("listen whether that was said")).to_have_count(1)
     expect(bar).to_contain_text("From 0:02 to 0:08 the model wrote “seven” 12 times in a row")

@@ -2,7 +2,7 @@
 
 // Where the model wrote the same again and again, as models do that lost the sound.
 function repeated(play) {
-  const bar = make("div", "places");
+  const bar = make("div", "places repeated");
   bar.hidden = true;
   const jump = (seconds) => {
     const made = make("button", "jump", clock(seconds));
@@ -30,7 +30,7 @@ function repeated(play) {
 function differences(list) {
   const bar = make("div", "places steps");
   bar.hidden = true;
-  const said = make("span"), count = make("span", "matches");
+  const said = make("span"), count = make("span", "count");
   count.setAttribute("aria-live", "polite");
   let found = [], at = -1;
 
