@@ -115,7 +115,7 @@ for note in (note for note in result.notes if note not in told):
 about.show(runtime, job)
 if isinstance(result, Transcript):
     voices.progress(runtime, job, mine)
-    transcript.show(job, result, runtime.stamp(job.id), runtime.may_correct(job))
+    transcript.show(runtime, job, result, runtime.stamp(job.id), runtime.may_correct(job))
 else:
     document_view.show(runtime, job, result)
 st.space("small")

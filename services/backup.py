@@ -40,7 +40,7 @@ VERSION = 1
 MANIFEST, STORE, PASSAGES = "manifest.json", "scriptorium.db", "library.arrow"
 RESULTS, UPLOADS = "results", "uploads"
 
-_MADE_AGAIN = ("pages", "peaks.bin")
+_MADE_AGAIN = ("pages", "peaks.bin", "sound.m4a")
 """What is made of a result whenever it is missing."""
 
 

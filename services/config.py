@@ -198,7 +198,8 @@ class Settings(BaseSettings, PeopleSettings):
 
     make_room: tuple[Step, ...] = ("images",)
     """What is removed, in this order, when the data take nine tenths of their room: `images` of
-    pages, `earlier` results, originals of what `failed`, `originals` of what is done, `results`."""
+    pages and other copies that can be made again, `earlier` results, originals of what `failed`,
+    `originals` of what is done, `results`."""
 
     retry_waits: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Pauses between tries of a file operation that met a lock, in seconds."""

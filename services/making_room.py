@@ -22,7 +22,7 @@ from services.retention import NEARLY, PAUSE
 log = logging.getLogger(__name__)
 
 TEXTS = {
-    "images": "images of pages, which can be made again",
+    "images": "images of pages and sound for browsers, which can be made again",
     "earlier": "earlier results of files that were done again",
     "failed": "originals of what failed or was cancelled",
     "originals": "originals of what is done; the results stay",
@@ -61,10 +61,10 @@ class MakingRoom:
         self._clock = clock
         self._last = -PAUSE
         self._steps: dict[str, Callable[[], Iterator[int]]] = {
-            "images": lambda: self._files("pages"),
+            "images": lambda: self._files("pages", "sound.m4a"),
             "earlier": lambda: self._files("previous.json"),
             "failed": self._failed,
-            "originals": lambda: self._files("original*"),
+            "originals": lambda: self._files("original*", "sound.m4a"),
             "results": self._results,
         }
 
@@ -93,13 +93,14 @@ class MakingRoom:
     def _used(self) -> float:
         return system.data_used(self._settings.data_dir, self._settings.temp_root)
 
-    def _files(self, pattern: str) -> Iterator[int]:
+    def _files(self, *patterns: str) -> Iterator[int]:
         """Remove these of the jobs that are done, and yield the bytes of each."""
         for job_id in keeping.done_first(self._store):
-            for path in (self._settings.results_dir / job_id).glob(pattern):
-                size = disk.used(path) if path.is_dir() else path.stat().st_size
-                operations.discard(path)
-                yield size
+            for pattern in patterns:
+                for path in (self._settings.results_dir / job_id).glob(pattern):
+                    size = disk.used(path) if path.is_dir() else path.stat().st_size
+                    operations.discard(path)
+                    yield size
 
     def _failed(self) -> Iterator[int]:
         """Give up the originals of what failed, batch by batch, and yield their bytes."""

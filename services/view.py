@@ -13,7 +13,7 @@ from services.audio.exports import Style
 from services.audio.speakers import Speakers
 from services.config import Settings
 from services.documents.passwords import Passwords
-from services.errors import NotAllowed
+from services.errors import NotAllowed, ScriptoriumError
 from services.files import operations
 from services.files.retry import set_retry_waits
 from services.jobs.diarization import Diarization, Diarizations
@@ -31,6 +31,7 @@ from services.jobs.models import (
     Work,
 )
 from services.jobs.results import Result, Results
+from services.jobs.sounds import Sounds
 from services.jobs.transcripts import Transcripts
 from services.people.models import Scope
 from services.team import Team
@@ -44,12 +45,14 @@ class View(Team):
         super().__init__(settings)
         self._results = Results(settings.results_dir)
         self._transcripts = Transcripts(self._results)
+        self._sounds = Sounds(self._results)
         self._diarizations = Diarizations(settings.store_url)
         self._passwords = Passwords()
         self.documents = DocumentFiles(settings, self._results, self._passwords)
 
     def close(self) -> None:
         """End the processes and close the store."""
+        self._sounds.close()
         self.documents.close()
         self._diarizations.close()
         super().close()
@@ -229,11 +232,28 @@ class View(Team):
             KeyError: there is no such recording any more.
             UnreadableMedia: it cannot be decoded.
         """
-        job = self.job(job_id)
-        original = self._results.original(job) if job else None
-        if job is None or original is None or job.kind is not Kind.AUDIO:
-            raise KeyError(job_id)
+        job, original = self._recording(job_id)
         return self._transcripts.peaks(job_id, original, job.name)
+
+    def sound(self, job_id: str) -> Path | None:
+        """Return a copy of a recording that every browser plays; None while it is being made.
+
+        Raises:
+            KeyError: there is no such recording any more.
+            ScriptoriumError: it could not be made.
+        """
+        job, original = self._recording(job_id)
+        return self._sounds.copy(job_id, original, job.name)
+
+    def has_pictures(self, job_id: str) -> bool:
+        """Whether a recording is a video, by what its file holds; False where it is not kept."""
+        try:
+            from services.audio.decode import probe
+
+            job, original = self._recording(job_id)
+            return probe(original, job.name).video
+        except (KeyError, ScriptoriumError, OSError):
+            return False
 
     def page_image(self, job_id: str, number: int) -> Path:
         """Return the PNG of a document's page, rendering it at the first call.
@@ -247,6 +267,13 @@ class View(Team):
         if job.kind is Kind.AUDIO:
             return self._transcripts.corrected(job.id)
         return self._results.load(job.id)
+
+    def _recording(self, job_id: str) -> tuple[Job, Path]:
+        job = self.job(job_id)
+        original = self._results.original(job) if job else None
+        if job is None or original is None or job.kind is not Kind.AUDIO:
+            raise KeyError(job_id)
+        return job, original
 
     def _require_transcript(self, job_id: str) -> None:
         job = self.job(job_id)

@@ -118,6 +118,7 @@ def reader(
         "editable": editable,
         "addresses": {
             "text": f"{files}/reader.json",
+            "sound": f"{files}/sound.m4a",
             "peaks": f"{files}/peaks.bin",
             "edits": f"{files}/edits",
         },

@@ -9,16 +9,15 @@ import streamlit as st
 from pages import components
 from services.audio.transcript import Transcript
 from services.jobs.models import Job
+from services.runtime import Runtime
 
-VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 
-
-def show(job: Job, transcript: Transcript, stamp: str, editable: bool) -> None:
+def show(runtime: Runtime, job: Job, transcript: Transcript, stamp: str, editable: bool) -> None:
     """Show the player and the text, which follow each other."""
     components.reader(
         job.id,
         stamp,
-        job.path.suffix.lower() in VIDEO,
+        runtime.has_pictures(job.id),
         transcript.duration,
         _asked_start(),
         editable,

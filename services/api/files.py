@@ -17,9 +17,12 @@ from starlette.routing import BaseRoute, Route
 from services import exports
 from services.api.door import front_of
 from services.audio.exports import Style
-from services.errors import NotAllowed, ScriptoriumError
+from services.errors import NotAllowed, ScriptoriumError, TransientError
 from services.files import operations
 from services.files.scratch import scratch_path
+
+# What was uploaded must never run as a page of this server.
+_AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
 
 
 def routes() -> list[BaseRoute]:
@@ -31,11 +34,27 @@ def routes() -> list[BaseRoute]:
         path = await run_in_threadpool(front.original, request.path_params["job_id"])
         if path is None:
             raise HTTPException(404, "This file is not kept any more.")
-        # What was uploaded must never run as a page of this server.
         return FileResponse(
             path,
-            headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"},
+            headers=_AS_DATA,
         )
+
+    async def sound(request: Request) -> Response:
+        """Serve a copy of a recording that every browser plays; 202 while it is being made."""
+        front = front_of(request)
+        try:
+            path = await run_in_threadpool(front.sound, request.path_params["job_id"])
+        except KeyError as error:
+            raise HTTPException(404, "The recording is not kept any more.") from error
+        except NotAllowed:
+            raise
+        except TransientError as error:
+            raise HTTPException(503, str(error)) from error
+        except ScriptoriumError as error:
+            raise HTTPException(422, str(error)) from error
+        if path is None:
+            return Response(status_code=202, headers={"Cache-Control": "no-store"})
+        return FileResponse(path, media_type="audio/mp4", headers=_AS_DATA)
 
     async def page_image(request: Request) -> Response:
         """Serve a document's page as a PNG."""
@@ -129,6 +148,7 @@ def routes() -> list[BaseRoute]:
         Route("/files/{job_id}/parts.zip", split),
         Route("/files/{job_id}/document.pdf", made_pdf),
         Route("/files/{job_id}/original", original),
+        Route("/files/{job_id}/sound.m4a", sound),
         Route("/files/{job_id}/pages/{number:int}.png", page_image),
         Route("/files/{job_id}/result.{format}", export),
         Route("/files/batches/{batch_id}.zip", batch_zip),

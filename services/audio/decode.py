@@ -47,7 +47,10 @@ _PROBE_WAV = _OPEN | {"max_size": "4096", "probesize": "2048"}
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What a file says of itself: `duration` in seconds where it says so, and if it has video."""
+    """What a file says of itself: `duration` in seconds where it says so, and if it has video.
+
+    The picture on a record's cover is none.
+    """
 
     duration: float | None
     video: bool
@@ -66,7 +69,7 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
         return MediaInfo(header.seconds, video=False)
     with _opened(path, name, _PROBE_WAV) as container:
         stream = _sound(container, name)
-        return MediaInfo(_duration(container, stream), bool(container.streams.video))
+        return MediaInfo(_duration(container, stream), _moves(container))
 
 
 class Decoder:
@@ -275,6 +278,13 @@ def _sound(container: Any, name: str) -> Any:
             "or damaged. Check that it plays, and upload it again."
         )
     return stream
+
+
+def _moves(container: Any) -> bool:
+    import av
+
+    cover = av.stream.Disposition.attached_pic
+    return any(not stream.disposition & cover for stream in container.streams.video)
 
 
 def _duration(container: Any, stream: Any) -> float | None:

@@ -86,6 +86,10 @@ class Results:
         """Return where the outline of a recording's sound is kept."""
         return self.root / job_id / "peaks.bin"
 
+    def sound(self, job_id: str) -> Path:
+        """Return where the copy of a recording that browsers play is kept."""
+        return self.root / job_id / "sound.m4a"
+
     def speakers(self, job_id: str) -> Speakers | None:
         """Return who speaks when in a recording; None where that was not found out."""
         path = self.speakers_file(job_id)

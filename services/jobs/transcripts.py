@@ -28,7 +28,8 @@ class Transcripts:
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._peaks_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._outlining: dict[str, threading.Lock] = {}
 
     def corrected(self, job_id: str) -> Transcript:
         """Return a transcript with people's edits."""
@@ -97,8 +98,14 @@ class Transcripts:
             UnreadableMedia: it cannot be decoded.
         """
         path = self._results.peaks(job_id)
-        with self._peaks_lock:  # one recording is decoded at a time, and none twice
-            if not path.is_file():
+        if path.is_file():
+            return path
+        with self._lock:
+            alone = self._outlining.setdefault(job_id, threading.Lock())
+        with alone:  # none is decoded twice, and none waits for another one
+            try:
+                if path.is_file():
+                    return path
                 from services.audio.decode import Decoder
                 from services.audio.peaks import peaks
 
@@ -106,6 +113,9 @@ class Transcripts:
                 if not path.parent.is_dir():  # deleted meanwhile, and so it stays
                     raise KeyError(job_id)
                 operations.write_atomic(path, outline)
+            finally:
+                with self._lock:
+                    self._outlining.pop(job_id, None)
         return path
 
     def _load(self, job_id: str) -> Transcript:

@@ -353,7 +353,7 @@ def test_differences_are_counted_and_gone_through(page, result):
     heard = TEXT.replace("copied", "wrote").replace("Nobody", "Somebody")
     result.transcribe(heard + " And so on." * 60)
     page.reload()
-    expect(bar).to_contain_text("2 passages have an edit")
+    expect(bar).to_contain_text("2 edited passages are heard")
     expect(bar).to_contain_text("0 / 2")
     page.locator(".passages").evaluate("list => (list.scrollTop = list.scrollHeight)")
     following = page.get_by_role("button", name="Next difference")
@@ -362,7 +362,7 @@ def test_differences_are_counted_and_gone_through(page, result):
     expect(passage(page, 1).get_by_role("button", name="Keep the edit")).to_be_focused()
     expect(passage(page, 1)).to_be_in_viewport()
     page.keyboard.press("Enter")
-    expect(bar).to_contain_text("1 passage has an edit")
+    expect(bar).to_contain_text("1 edited passage is heard")
     following.click()
     expect(bar).to_contain_text("1 / 1")
     passage(page, 3).get_by_role("button", name="Take the new text").click()
@@ -417,6 +417,34 @@ def test_the_outline_of_hours_shows_pauses_and_the_minute_that_plays(page, resul
     near.click(position={"x": box["width"] / 3, "y": box["height"] / 2})
     expect(page.locator(".clock")).to_have_text(re.compile("^0:(19|20) / 2:00:00"))
     page.unroute("**/peaks.bin")
+
+
+def test_what_the_browser_cannot_play_is_heard_from_a_copy(page, tmp_path):
+    tone = media.tone(2, 44_100)
+    foreign = media.write_sound(tmp_path / "a.aiff", tone, codec="pcm_s16be").read_bytes()
+    page.route("**/original", lambda route: route.fulfill(body=foreign, content_type="audio/aiff"))
+    page.reload()
+    wait_until(
+        page,
+        """() => [...document.querySelectorAll('*')].some(
+            e => e.shadowRoot?.querySelector('audio')?.src.endsWith('/sound.m4a'))""",
+    )
+    page.get_by_text("began", exact=True).click()
+    playing(page, True)
+    until(lambda: seconds(page) > 9.2, 30)
+    expect(page.locator(".wave")).to_be_visible()
+    page.unroute("**/original")
+
+
+def test_why_a_recording_is_not_heard_is_said(page):
+    page.route("**/original", lambda route: route.fulfill(status=404))
+    gone = "The recording is not kept any more."
+    page.route("**/sound.m4a", lambda route: route.fulfill(status=404, body=gone))
+    page.reload()
+    expect(page.locator(".head")).to_contain_text(f"{gone} The text is complete.")
+    expect(page.get_by_role("searchbox")).to_be_visible()
+    page.unroute("**/original")
+    page.unroute("**/sound.m4a")
 
 
 def test_following_stops_when_the_person_scrolls(page, result):

@@ -19,6 +19,7 @@ from services.jobs.results import Results
 from services.jobs.transcripts import Transcripts
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 from tests.web import client_of
 
 NAME = "Gespräch – “<b>שלום”.wav"
@@ -257,6 +258,62 @@ def test_the_outline_of_the_sound_is_made_once(served):
     path = runtime.settings.results_dir / job.id / "peaks.bin"
     operations.write_atomic(path, b"kept")
     assert client.get(f"/files/{job.id}/peaks.bin").content == b"kept"
+
+
+def test_a_copy_that_browsers_play_is_made_behind_the_answer_and_has_ranges(served):
+    runtime, client, job = served
+    address = f"/files/{job.id}/sound.m4a"
+    assert client.get(address).status_code in (202, 200)
+    until(lambda: client.get(address).status_code == 200)
+    whole = client.get(address)
+    assert whole.headers["content-type"] == "audio/mp4" and whole.content[4:8] == b"ftyp"
+    assert whole.headers["content-security-policy"].startswith("sandbox")
+    part = client.get(address, headers={"Range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    assert (runtime.settings.results_dir / job.id / "sound.m4a").read_bytes() == whole.content
+    assert client.get("/files/none/sound.m4a").status_code == 404
+
+
+def test_what_a_file_holds_says_whether_it_is_a_video(served, tmp_path):
+    runtime, _, job = served
+    original = runtime.original(job.id)
+    sound, video = media.tone(1, 44_100), {}
+    for name, pictures in (("sound", False), ("video", True)):
+        path = media.write_sound(tmp_path / f"{name}.mp4", sound, codec="aac", video=pictures)
+        video[name] = path.read_bytes()
+    kept = original.read_bytes()
+    try:
+        assert not runtime.has_pictures(job.id)
+        for name, content in video.items():
+            original.write_bytes(content)
+            assert runtime.has_pictures(job.id) is (name == "video")
+        original.write_bytes(b"damaged")
+        assert not runtime.has_pictures(job.id)
+    finally:
+        original.write_bytes(kept)
+
+
+def test_a_waiting_outline_does_not_hold_up_another(tmp_path, monkeypatch):
+    results, going, go_on = Results(tmp_path), threading.Event(), threading.Event()
+    for job in ("slow", "quick"):
+        results.directory(job).mkdir()
+
+    def outline(blocks: object) -> bytes:
+        if threading.current_thread() is not threading.main_thread():
+            going.set()
+            assert go_on.wait(60)
+        return b"outline"
+
+    monkeypatch.setattr("services.audio.peaks.peaks", outline)
+    transcripts, sound = Transcripts(results), media.DATA / "conf-noempty.wav"
+    thread = threading.Thread(target=transcripts.peaks, args=("slow", sound, "a.wav"))
+    thread.start()
+    assert going.wait(60)
+    assert transcripts.peaks("quick", sound, "a.wav").is_file()
+    assert not results.peaks("slow").exists()
+    go_on.set()
+    thread.join()
+    assert results.peaks("slow").is_file()
 
 
 def test_an_outline_that_comes_after_its_recording_was_deleted_is_not_kept(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import wave
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -59,6 +60,27 @@ CONTAINERS = [
     ("mkv", "flac", 44_100, "stereo", True),
     ("avi", "libmp3lame", 44_100, "stereo", True),
 ]
+
+
+def test_the_picture_on_a_cover_makes_no_video(tmp_path):
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w", format="mp4") as container:
+        sound = container.add_stream("aac", rate=44_100, layout="mono")
+        cover = container.add_stream("png", rate=1, width=16, height=16, pix_fmt="rgb24")
+        cover.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        frame = av.AudioFrame.from_ndarray(media.tone(1, 44_100).reshape(1, -1), "fltp", "mono")
+        frame.sample_rate = 44_100
+        for packet in [
+            *cover.encode(picture),
+            *cover.encode(None),
+            *sound.encode(frame),
+            *sound.encode(None),
+        ]:
+            container.mux(packet)
+    with av.open(str(path)) as written:
+        assert len(written.streams.video) == 1
+    assert not probe(path).video
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,16 @@ def test_originals_go_and_results_stay(front):
     assert front.original(house.made[0]) is None
 
 
+@pytest.mark.parametrize("step", ["images", "originals"])
+def test_the_copy_for_browsers_goes_as_one_and_with_the_original(front, step):
+    house = House(front)
+    house.results.sound(house.made[0]).write_bytes(b"x" * MB)
+    house.limited((step,), 50.0)
+    house.after_a_minute()
+    gone = "pages" if step == "images" else "original"
+    assert house.there(house.made[0]) == ALL - {gone}
+
+
 def test_what_failed_is_given_up_and_whole_results_go_only_where_that_is_the_plan(front):
     house = House(front)
     house.limited(("failed",), 50.0)

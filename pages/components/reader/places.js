@@ -43,8 +43,8 @@ function differences(list) {
 
   function draw() {
     bar.hidden = !found.length;
-    const [passages, them] = found.length === 1 ? ["1 passage has", "it"] : [`${found.length} passages have`, "each of them"];
-    said.textContent = `${passages} an edit, and the machine hears something else there now: choose which text stays in ${them}.`;
+    const passages = found.length === 1 ? "1 edited passage is" : `${found.length} edited passages are`;
+    said.textContent = `${passages} heard otherwise now: choose which text stays.`;
     count.textContent = `${at + 1} / ${found.length}`;
   }
 

@@ -189,11 +189,29 @@ function reader(data) {
     resume.hidden = true;
   };
   media.onseeked = show;
-  media.onerror = () => {
+  // What a browser cannot play the server makes a copy of; until then the text is there.
+  media.onerror = async () => {
     if (!playable) return;
     playable = false;
-    head.classList.add("silent");
-    head.replaceChildren(make("div", "gone", "This browser cannot play the file, or it is not kept any more. The text is complete."), finder, tools);
+    const notice = make("div", "gone", "This browser cannot play the file: a copy that it plays is being made.");
+    notice.setAttribute("role", "status");
+    sound.hidden = media.hidden = true;
+    head.append(notice);
+    try {
+      await copied(data.addresses.sound, () => root.isConnected);
+      const at = media.currentTime;
+      media.onerror = () => tell("The recording cannot be played in this browser. The text is complete.");
+      media.src = data.addresses.sound;
+      media.currentTime = at;
+      notice.remove();
+      sound.hidden = false;
+    } catch (error) {
+      tell(`${error.message} The text is complete.`);
+    }
+    function tell(reason) {
+      head.classList.add("silent");
+      head.replaceChildren(make("div", "gone", reason), finder, tools);
+    }
   };
   // A person who scrolls reads on her own, until she wants to follow again.
   const away = () => media.paused || follow(false);

@@ -43,3 +43,14 @@ const setting = {
     try { localStorage.setItem(`scriptorium-${name}`, value); } catch { /* a private window */ }
   },
 };
+
+// Return when the server has made a copy of the sound; an error says why there is none.
+const copied = async (address, wanted) => {
+  while (wanted()) {
+    const answer = await fetch(address, { headers: { Range: "bytes=0-0" }, cache: "no-store" })
+      .catch(() => { throw new Error("The server does not answer."); });
+    if (answer.status !== 202 && answer.ok) return;
+    if (!answer.ok) throw new Error(answer.status >= 500 ? "No copy of the recording could be made that browsers play." : await answer.text());
+    await new Promise((go) => setTimeout(go, 1000));
+  }
+};
