@@ -66,11 +66,22 @@ class Clip:
         return self.samples.size / SAMPLE_RATE
 
 
-def clips(blocks: Iterable[Samples], longest: float, begin: int = 0) -> Generator[Clip, None, None]:
+@dataclass(frozen=True)
+class Silence:
+    """A stretch in which nobody speaks was passed over."""
+
+    resume: int
+    """Sample up to which all speech is in clips that came before."""
+
+
+def clips(
+    blocks: Iterable[Samples], longest: float, begin: int = 0
+) -> Generator[Clip | Silence, None, None]:
     """Cut decoded `blocks` into clips of at most `longest` seconds, at pauses where possible.
 
     Stretches without speech are left out, so that no model invents words for them. Memory
-    holds about three clips however long the recording is.
+    holds about three clips however long the recording is. No step takes more than two of `longest`
+    and a block to decode: where that holds no speech, a `Silence` says so.
 
     Args:
         blocks: The recording from its beginning.
@@ -82,8 +93,9 @@ def clips(blocks: Iterable[Samples], longest: float, begin: int = 0) -> Generato
     at, skip = begin, begin  # where `held` begins; what has still to be passed over, in samples
     limit = int(longest * SAMPLE_RATE) // WINDOW * WINDOW
     for block in blocks:
-        if skip >= block.size:
+        if skip and skip >= block.size:
             skip -= block.size
+            yield Silence(begin)
             continue
         held, skip = np.concatenate([held, block[skip:]]), 0
         while held.size >= 2 * limit:
@@ -98,7 +110,10 @@ def clips(blocks: Iterable[Samples], longest: float, begin: int = 0) -> Generato
                 ready.append((start, end))
             if ready and at == 0:
                 ready[0] = _to_the_beginning(ready[0], limit)
-            yield from _cut(held, at, ready, at + keep)
+            if ready:
+                yield from _cut(held, at, ready, at + keep)
+            else:
+                yield Silence(at + keep)
             held, known, at = held[keep:], known[keep // WINDOW :], at + keep
     if not held.size:
         return

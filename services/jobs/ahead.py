@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.audio.clips import Clip
+from services.audio.clips import Clip, Silence
 from services.jobs.recording import Recording
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Ahead:
             thread.start()
 
     def stop(self) -> None:
-        """End the threads, each at its next clip."""
+        """End the threads, each at its next clip, or within a stretch of silence."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -161,18 +161,23 @@ class Ahead:
             self._changed.notify_all()
 
     def _read(self, recording: Recording) -> None:
-        arrival: Arrival
+        arrival: Arrival | None
         try:
-            clip = None if recording.over else recording.next_clip()
-            if clip is None and recording.over:
+            found = None if recording.over else recording.next_clip()
+            if found is None and recording.over:
                 recording.clips.close()
-            arrival = Ended(recording) if clip is None else Cut(recording, clip)
+            if isinstance(found, Clip):
+                arrival = Cut(recording, found)
+            else:  # silence gives nothing, but the others their turn
+                arrival = None if isinstance(found, Silence) else Ended(recording)
         except Exception as error:
             arrival = Failed(recording, error)
         with self._changed:
             self._busy -= 1
-            self._arrived.append(arrival)
+            if arrival is not None:
+                self._arrived.append(arrival)
+            if arrival is None or isinstance(arrival, Cut):
+                self._open.append(recording)
             if isinstance(arrival, Cut):
                 self._held += arrival.clip.seconds
-                self._open.append(recording)
             self._changed.notify_all()

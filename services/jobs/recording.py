@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 
-from services.audio.clips import Clip, clips
+from services.audio import SAMPLE_RATE
+from services.audio.clips import Clip, Silence, clips
 from services.audio.decode import Decoder
 from services.audio.engines import Engine, Hypothesis
 from services.audio.repetition import note, repetitions
@@ -38,18 +39,20 @@ class Slot:
 class Recording:
     """A job that is being decoded and transcribed.
 
-    The thread that decodes it changes `cut_seconds`, `decoded` and `reading`; the model's thread
-    changes the rest, and any thread may say that it is `over`.
+    The thread that decodes it changes `cut_seconds`, `silent`, `decoded` and `reading`; the model's
+    thread changes the rest, and any thread may say that it is `over`.
     """
 
     job: Job
     decoder: Decoder
-    clips: Generator[Clip, None, None]
+    clips: Generator[Clip | Silence, None, None]
     heard: list[Heard] = field(default_factory=list)
     slots: deque[Slot] = field(default_factory=deque)
     """Clips that arrived and are in no stretch yet."""
     cut_seconds: float = 0.0
     """Length of the clips that were cut so far, in seconds."""
+    silent: float = 0.0
+    """Time that is known to be in no clip, in seconds."""
     waiting: int = 0
     """Clips that arrived and are not transcribed yet."""
     decoded: bool = False
@@ -79,12 +82,19 @@ class Recording:
         heard, begin = saved
         decoder = Decoder(job.path, job.name, longest)
 
-        def cut() -> Generator[Clip, None, None]:
+        def cut() -> Generator[Clip | Silence, None, None]:
             check()
             yield from clips(decoder.blocks(), clip_seconds, begin)
 
         known = sum(one.seconds for one in heard)
-        return cls(job, decoder, cut(), heard=list(heard), cut_seconds=known)
+        return cls(
+            job,
+            decoder,
+            cut(),
+            heard=list(heard),
+            cut_seconds=known,
+            silent=max(0.0, begin / SAMPLE_RATE - known),
+        )
 
     def arrive(self, clip: Clip) -> Slot:
         """Give a clip its place in the order of time."""
@@ -115,16 +125,17 @@ class Recording:
         taken = [self.slots.popleft() for _ in range(last + 1)]
         return [slot.heard for slot in taken if slot.heard], taken[-1].resume or 0
 
-    def next_clip(self) -> Clip | None:
-        """Decode up to the next clip and return it; None at the end."""
+    def next_clip(self) -> Clip | Silence | None:
+        """Decode up to the next clip, or past some silence, and return it; None at the end."""
         begun = time.monotonic()
-        clip = next(self.clips, None)
+        found = next(self.clips, None)
         self.reading += time.monotonic() - begun
-        if clip is None:
-            self.decoded = True
-        else:
-            self.cut_seconds += clip.seconds
-        return clip
+        if isinstance(found, Clip):
+            self.cut_seconds += found.seconds
+        passed = self.decoder.seconds if found is None else (found.resume or 0) / SAMPLE_RATE
+        self.silent = max(self.silent, passed - self.cut_seconds)
+        self.decoded = found is None
+        return found
 
     @property
     def took(self) -> float:
@@ -143,11 +154,12 @@ class Recording:
 
     @property
     def progress(self) -> float:
-        """Share of the recording that is transcribed, from 0 to 1."""
-        known = self.cut_seconds
+        """Share of the recording that is transcribed, or without speech, from 0 to 1."""
+        silent = self.silent  # the decoding thread may change it meanwhile
+        known = self.cut_seconds + silent
         if not self.decoded:
             known = max(known, self.decoder.declared or self.job.length or 0.0)
-        return sum(one.seconds for one in self.heard) / known if known else 0.0
+        return (sum(one.seconds for one in self.heard) + silent) / known if known else 0.0
 
 
 def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Transcript:

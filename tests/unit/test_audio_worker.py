@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.audio import SAMPLE_RATE
-from services.audio.clips import Clip
+from services.audio.clips import Clip, Silence
 from services.audio.decode import Decoder
 from services.audio.engines import Hypothesis
 from services.audio.transcript import Word
@@ -23,6 +23,7 @@ from services.jobs.store import JobStore, new_id
 from services.jobs.stretches import NAME
 from services.jobs.turns import Turns, User
 from tests import media
+from tests.waiting import until
 
 
 class Fake:
@@ -319,6 +320,89 @@ def test_a_recording_that_is_longer_than_may_be_fails_alone(tmp_path, settings):
     assert (long.state, long.error_kind, short.state) == (State.FAILED, "permanent", State.DONE)
     assert "“0.wav” is longer than 0.0166667 hours" in long.error
     store.close()
+
+
+@pytest.fixture
+def silent_and_short(tmp_path, settings):
+    """A store with half an hour of silence and a prompt, and a thread that runs them."""
+    prompt = media.at_16k(media.DATA / "conf-noempty.wav")
+    silent = media.write_wav(tmp_path / "silent.wav", np.zeros(1800 * SAMPLE_RATE, np.float32))
+    short = media.write_wav(tmp_path / "short.wav", prompt / np.abs(prompt).max() * 0.9)
+    store = JobStore(f"sqlite:///{tmp_path}/jobs.db")
+    jobs = [NewJob(f.name, Kind.AUDIO, f, sha256_of(f), f.stat().st_size) for f in (silent, short)]
+    batch = store.add_batch("ana", tmp_path, Options("whisper"), jobs)
+    stopping = threading.Event()
+    claims = Claims(store, Results(tmp_path / "results"), stopping, lambda: None)
+    worker = AudioWorker(settings, Host(Fake()))
+    lane = threading.Thread(target=lambda: worker.run(claims.take(Kind.AUDIO), claims))
+    yield store, batch, lane, stopping
+    stopping.set()
+    lane.join()
+    store.close()
+
+
+def test_a_short_recording_is_done_before_silence_that_came_first(silent_and_short):
+    store, batch, lane, _ = silent_and_short
+    lane.start()
+    shown: list[float] = []
+
+    def over() -> bool:
+        shown.append(store.jobs(batch.id)[0].progress)
+        return not lane.is_alive()
+
+    until(over)
+    silent, short = store.jobs(batch.id)
+    assert silent.state is short.state is State.DONE
+    assert short.finished_at < silent.finished_at
+    assert shown == sorted(shown), "progress never goes back"
+    assert len(set(shown) - {0.0, 1.0}) > 2, "progress moves while nobody speaks"
+
+
+@pytest.mark.parametrize("ended_by", ["cancel", "stop"])
+def test_silence_is_left_at_once_when_a_person_or_the_server_ends_it(
+    silent_and_short, monkeypatch, ended_by
+):
+    store, batch, lane, stopping = silent_and_short
+    steps: list[Recording] = []
+    ended = threading.Event()
+    original = Recording.next_clip
+
+    def counted(recording):
+        if recording.job.name == "silent.wav":
+            steps.append(recording)
+            if len(steps) == 3:  # the model's side has time to see it
+                ended.wait(60)
+                until(lambda: recording.over, 60)
+        return original(recording)
+
+    monkeypatch.setattr(Recording, "next_clip", counted)
+    lane.start()
+    until(lambda: len(steps) == 3)
+    if ended_by == "cancel":
+        store.cancel([store.jobs(batch.id)[0].id])
+    else:
+        stopping.set()
+    ended.set()
+    lane.join(60)
+    assert not lane.is_alive() and len(steps) == 3, "no block more is read"
+    expected = State.CANCELLED if ended_by == "cancel" else State.RUNNING  # which the lane settles
+    assert store.jobs(batch.id)[0].state is expected
+
+
+def test_what_is_known_to_be_silent_counts_as_done():
+    prompt = clip(100.0, 10)
+    found = iter([Silence(90 * SAMPLE_RATE), replace(prompt, resume=120 * SAMPLE_RATE)])
+    decoder = Decoder(media.DATA / "conf-noempty.wav")
+    decoder.declared = decoder.seconds = 200.0
+    made = Recording(None, decoder, found)
+    assert made.progress == 0
+    made.next_clip()
+    assert made.progress == pytest.approx(90 / 200)
+    made.next_clip()
+    assert made.progress == pytest.approx(110 / 200), "not what is said, before it is heard"
+    made.hear(made.arrive(prompt), Heard(100.0, 10.0, Hypothesis("")))
+    assert made.progress == pytest.approx(120 / 200)
+    assert made.next_clip() is None and made.progress == 1
 
 
 class Stopping(Fake):

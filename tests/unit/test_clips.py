@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from services.audio import SAMPLE_RATE
-from services.audio.clips import SPEECH, clips, is_unbroken, speech_spans
+from services.audio.clips import SPEECH, Clip, Silence, clips, is_unbroken, speech_spans
 from services.audio.vad import WINDOW, speech_probabilities
 from tests import media
 
@@ -156,11 +156,41 @@ def test_cutting_goes_on_from_where_a_clip_says_it_can(speech):
     spoken = spoken_windows(speech)
     for number in places:
         before, resume = cut[: number + 1], cut[number].resume
-        rest = list(clips(in_blocks(speech, 7), LIMIT, resume))
+        rest = [c for c in clips(in_blocks(speech, 7), LIMIT, resume) if isinstance(c, Clip)]
         assert all(clip.start + clip.seconds <= resume / SAMPLE_RATE for clip in before)
         assert all(clip.start >= resume / SAMPLE_RATE for clip in rest)
         inside = covered([*before, *rest], speech.size)
         assert [w for w in spoken if not inside[w * WINDOW : (w + 1) * WINDOW].all()] == []
+
+
+def test_silence_says_how_far_it_was_passed_at_every_step_of_its_length():
+    prompt = media.at_16k(media.DATA / "conf-noempty.wav")
+    silent = np.zeros(300 * SAMPLE_RATE, np.float32)
+    taken = 0
+
+    def blocks():
+        nonlocal taken
+        for block in in_blocks(np.concatenate([silent, prompt, silent]), 30):
+            taken += 1
+            yield block
+
+    found, at = [], []
+    for one in clips(blocks(), 30):
+        found.append(one)
+        at.append(taken * 30)
+    passed = [one.resume / SAMPLE_RATE for one in found if isinstance(one, Silence)]
+    assert passed == sorted(set(passed)) and max(np.diff([0, *passed])) <= 60.1
+    assert max(np.diff([0, *at])) <= 60, "no step decodes more than two clips' length"
+    (spoken,) = [one for one in found if isinstance(one, Clip)]
+    before = [one.resume for one in found[: found.index(spoken)]]
+    assert before[-1] <= spoken.start * SAMPLE_RATE, "speech is not passed over"
+    assert len(before) >= 8 and len(passed) >= 17
+
+
+def test_what_an_earlier_run_heard_is_passed_over_block_by_block(speech):
+    steps = clips(in_blocks(speech, 10), LIMIT, 45 * SAMPLE_RATE)
+    assert [next(steps) for _ in range(4)] == [Silence(45 * SAMPLE_RATE)] * 4
+    assert isinstance(next(steps), Clip)
 
 
 def test_no_recording_at_all():
