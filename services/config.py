@@ -104,8 +104,8 @@ class Settings(BaseSettings, PeopleSettings):
     """Hours of sound that one recording may have; a longer one fails with a sentence."""
 
     batch_seconds: float | None = Field(None, ge=5, le=3600)
-    """Audio in one NeMo call at most, padding included, in seconds; when unset, 60 on a CPU, and on
-    a GPU what its free memory holds."""
+    """Audio in one NeMo call at most, padding included, in seconds; when unset, 120 on a CPU, and
+    on a GPU what its free memory holds."""
 
     document_workers: int = Field(2, ge=1, le=64)
     """Processes that read documents at the same time."""
