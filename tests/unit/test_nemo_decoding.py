@@ -8,6 +8,7 @@ import pytest
 from services.audio import SAMPLE_RATE
 from services.audio.engines import Hints
 from services.audio.engines.nemo import NemoEngine
+from services.audio.engines.nemo_decoding import Decoding
 from tests.transducer import transducer
 
 BOOSTED = Hints(hotwords=("ana ruiz", "scriptorium"))
@@ -59,5 +60,40 @@ def test_in_bfloat16_words_have_times_and_confidences_too(engine, noise, monkeyp
             assert 0 <= word.start <= word.end and 0 <= word.confidence <= 1
 
 
-def test_it_says_that_it_does_not_translate(engine):
-    assert "does not translate" in engine.left_aside(Hints(translate_to="en"))[0]
+def test_it_says_that_it_does_not_translate_and_keeps_the_language_spoken(engine, noise):
+    hints = Hints(language="de", translate_to="fr")
+    assert "does not translate" in engine.left_aside(hints)[0]
+    assert [one.language for one in engine.transcribe(noise, hints)] == ["de", "de"]
+    assert engine.transcribe(noise[:1])[0].language is None
+
+
+@pytest.fixture
+def canary(monkeypatch):
+    """Return the decoding of a model that is told its languages, and what it was told."""
+    from nemo.collections.asr.models import EncDecMultiTaskModel
+
+    told = []
+
+    def transcribe(self, audio, **call):
+        told.append((call["source_lang"], call["target_lang"]))
+
+    monkeypatch.setattr(EncDecMultiTaskModel, "transcribe", transcribe)
+    return Decoding(EncDecMultiTaskModel.__new__(EncDecMultiTaskModel), "cpu"), told
+
+
+@pytest.mark.parametrize(
+    ("hints", "expected"),
+    [
+        (Hints(), ("en", "en")),
+        (Hints(language="de"), ("de", "de")),
+        (Hints(language="de", translate_to="en"), ("de", "en")),
+        (Hints(translate_to="fr"), ("en", "fr")),
+    ],
+)
+def test_a_model_that_translates_is_told_both_languages(canary, noise, hints, expected):
+    decoding, told = canary
+    decoding.transcribe(noise, 2, hints)
+    assert told == [expected]
+    assert decoding.language(hints) == expected[1], "the text's language is saved"
+    said = decoding.left_aside(hints)
+    assert [("took it for English" in one) for one in said] == [True] * (hints.language is None)

@@ -1,5 +1,6 @@
 import re
 import shutil
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from services.audio.engines.whisper import (
 from services.config import Settings
 from services.errors import ModelUnavailable
 from tests import media
+
+NOTHING = np.zeros(16_000, np.float32)
 
 
 def plain(text: str) -> list[str]:
@@ -59,6 +62,39 @@ def test_names_that_are_listened_for_do_not_appear_where_nobody_says_them(whispe
     hints = Hints(language="en", hotwords=("Scriptorium", "Ana Ruiz"))
     (heard,) = whisper.transcribe([media.at_16k(media.DATA / name)], hints)
     assert plain(heard.text) == plain(media.PROMPTS[name])
+
+
+@pytest.mark.parametrize("level", [0.05, 0.3])
+def test_nobody_says_anything_in_noise(whisper, level):
+    rng = np.random.default_rng(1)
+    noise = [rng.normal(0, level, seconds * 16_000).astype(np.float32) for seconds in (1, 3)]
+    assert [(one.text, one.words) for one in whisper.transcribe(noise)] == [("", [])] * 2
+
+
+def test_soft_speech_and_speech_in_noise_stay(whisper):
+    name = "agent-alreadyon.wav"
+    samples = media.at_16k(media.DATA / name)
+    noise = np.random.default_rng(1).normal(0, 0.005, samples.size)
+    clips = [samples * 10 ** (-30 / 20), samples + noise]
+    for heard in whisper.transcribe([clip.astype(np.float32) for clip in clips]):
+        assert plain(heard.text) == plain(media.PROMPTS[name])
+
+
+def test_the_language_saved_is_that_of_the_text(whisper, monkeypatch):
+    told = []
+
+    def transcribe(samples, **call):
+        told.append(call["task"])
+        return iter(()), types.SimpleNamespace(language="de")
+
+    monkeypatch.setattr(whisper._whisper, "transcribe", transcribe)
+    hints = [
+        Hints(language="de"),
+        Hints(language="de", translate_to="en"),
+        Hints(translate_to="fr"),
+    ]
+    assert [whisper.transcribe([NOTHING], one)[0].language for one in hints] == ["de", "en", "de"]
+    assert told == ["transcribe", "translate", "transcribe"]
 
 
 def test_it_says_what_it_cannot_do(whisper):

@@ -35,7 +35,10 @@ class Hints:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What an engine heard in one clip; word times count from the clip's beginning."""
+    """What an engine heard in one clip; word times count from the clip's beginning.
+
+    `language` is that of the text, of a translation too, as an ISO 639-1 code.
+    """
 
     text: str
     words: list[Word] = field(default_factory=list)

@@ -115,7 +115,7 @@ class NemoEngine:
                 one,
                 shift / SAMPLE_RATE,
                 self._decoder.confidences(one),
-                hints.translate_to or hints.language,
+                self._decoder.language(hints),
             )
             for one, shift in zip(found, before, strict=True)
         ]

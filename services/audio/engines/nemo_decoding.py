@@ -12,6 +12,9 @@ log = logging.getLogger(__name__)
 BOOSTING_WEIGHT = 1.0
 """Weight of the phrases beside the model's own score (NeMo's `boosting_tree_alpha`)."""
 
+ASSUMED = "en"
+"""Language that a model is told, which has to be told one, where nobody said which is spoken."""
+
 
 class Decoding:
     """Sets up a model's decoding once, and again only when the phrases change.
@@ -65,8 +68,10 @@ class Decoding:
 
             return TranscriptionMixin.transcribe(self._model, audio, return_hypotheses=True, **call)
         if self._prompted:
-            language = hints.language or "en"
-            call |= {"source_lang": language, "target_lang": hints.translate_to or language}
+            call |= {
+                "source_lang": hints.language or ASSUMED,
+                "target_lang": self.language(hints),
+            }
         return self._model.transcribe(audio, **call)
 
     def left_aside(self, hints: Hints) -> list[str]:
@@ -77,7 +82,18 @@ class Decoding:
             found.append("This model cannot listen for the names and terms that were given.")
         if hints.translate_to and not self._prompted:
             found.append("This model does not translate: the text is in the language spoken.")
+        if self._prompted and not hints.language:
+            found.append(
+                "This model cannot find out which language is spoken, and took it for English. "
+                "If it is another, choose it and run the file again."
+            )
         return found
+
+    def language(self, hints: Hints) -> str | None:
+        """Return the language of the text, as far as it is known."""
+        if self._prompted:
+            return hints.translate_to or hints.language or ASSUMED
+        return hints.language
 
     def confidences(self, found: Any) -> list[float | None]:
         """Return the confidence in each word of a hypothesis, from 0 to 1; None where unknown.

