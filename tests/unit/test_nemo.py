@@ -1,6 +1,7 @@
 """NeMo itself, with the small checkpoint of this project and recordings that it never heard."""
 
 import os
+import tarfile
 import tempfile
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.checkpoints import DIGITS
 from services.audio.engines import Hints
 from services.audio.engines.nemo import load
+from services.audio.engines.nemo_loading import restore
 from services.config import Settings
 from services.errors import ModelUnavailable
 from services.files import operations
@@ -224,3 +226,30 @@ def test_a_directory_that_is_no_checkpoint_names_itself(root, temp):
     operations.write_atomic(directory / checkpoints.CONFIG_FILE, "a: 1\n")
     with pytest.raises(ModelUnavailable, match=r"NeMo could not load “.*not-a-model”"):
         load(str(directory), Settings(data_dir=root, device="cpu"), quiet)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_are_mapped_from_the_disk_where_their_format_allows_it(
+    tmp_path, temp, monkeypatch, zipped
+):
+    import torch
+
+    directory = tmp_path / "unpacked"
+    with tarfile.open(checkpoints.find(DIGITS)) as archive:
+        archive.extractall(directory, filter="data")
+    weights = directory / "model_weights.ckpt"
+    expected = torch.load(weights)
+    torch.save(expected, weights, _use_new_zipfile_serialization=zipped)
+    mapped, original = [], torch.load
+
+    def load_weights(path, **how):
+        found = original(path, **how)
+        mapped.append(how.get("mmap", False))
+        return found
+
+    monkeypatch.setattr(torch, "load", load_weights)
+    settings = Settings(data_dir=tmp_path / "data", device="cpu")
+    model = restore(str(directory), "ASRModel", settings, quiet, "nemo_model")
+    assert mapped == [zipped]
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, expected[name])

@@ -40,7 +40,6 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _SHAPES)  # read at its first use
     import torch
     from nemo.collections.asr import models
-    from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
 
     # NeMo's own setLevel would change the handlers, which other loggers share.
     logging.getLogger("nemo_logger").setLevel(logging.ERROR)
@@ -49,7 +48,7 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     report(f"loading {model} on {device}", None)
     # With an unpacked directory NeMo needs no temporary one of its own.
-    connector = SaveRestoreConnector()
+    connector = _connector()
     connector.model_extracted_dir = str(directory)
     try:
         loaded = getattr(models, kind).restore_from(
@@ -65,7 +64,29 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
             f"“{model}” is a checkpoint of the kind {type(loaded).__name__}, not of the kind "
             f"{kind}. Choose another one (setting {setting})."
         )
+    free_memory()  # what loading took beside the model
     return loaded.eval()
+
+
+def _connector() -> Any:
+    """Return NeMo's reader of checkpoints, whose weights stay on the disk until they are copied.
+
+    NeMo's own has them in memory twice while a model is loaded.
+    """
+    import torch
+    from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
+
+    class Mapped(SaveRestoreConnector):  # type: ignore[misc]
+        @staticmethod
+        def _load_state_dict_from_disk(model_weights: str, map_location: Any = "cpu") -> Any:
+            try:
+                return torch.load(model_weights, map_location=map_location, mmap=True)
+            except RuntimeError as error:  # a file of before PyTorch 1.6
+                if "mmap can only be used" not in str(error):
+                    raise
+                return torch.load(model_weights, map_location=map_location)
+
+    return Mapped()
 
 
 def free_memory() -> None:
