@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from services.audio import SAMPLE_RATE
 from services.audio.decode import Samples
-from services.audio.vad import WINDOW, speech_probabilities
+from services.audio.vad import WINDOW, levelled, speech_probabilities
 
 SPEECH = 0.15
 """Probability from which a window counts as speech.
 
 Low on purpose: a window kept by mistake costs a little time, one dropped costs words. Of the
-held-back spoken digits none stays below it; silence, noise and tones stay at 0.12 or less.
+held-back spoken digits none stays below it. Steady noise does once its level is that of a quiet
+room (`vad.levelled`); hum and music do not always, and are left to the model.
 """
 
 FEWEST = 2
@@ -188,7 +189,11 @@ def speech_spans(probabilities: NDArray[np.float32], longest: float) -> list[tup
 def _probabilities(held: Samples, known: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probabilities of `held`, whose first windows are `known`."""
     again = min(_CONTEXT, known.size)
-    found = speech_probabilities(held[(known.size - again) * WINDOW :])
+    begin = (known.size - again) * WINDOW
+    found = speech_probabilities(held[begin:])
+    if (found >= SPEECH).any() and (softer := levelled(held)) is not held:
+        # Loud noise passes for speech at some levels; speech is speech at any.
+        found = np.minimum(found, speech_probabilities(softer[begin:]))
     return np.concatenate([known, found[again:]])
 
 

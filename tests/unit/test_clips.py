@@ -109,6 +109,43 @@ def test_where_nobody_speaks_there_are_no_clips(samples):
     assert list(clips([samples], 30)) == []
 
 
+def white(rng, size: int) -> np.ndarray:
+    return rng.normal(size=size)
+
+
+def pink(rng, size: int) -> np.ndarray:
+    spectrum = np.fft.rfft(rng.normal(size=size))
+    spectrum /= np.sqrt(np.maximum(np.arange(spectrum.size), 1))
+    made = np.fft.irfft(spectrum, size)
+    return made / made.std()
+
+
+def chord(rng, size: int) -> np.ndarray:
+    time, lowest = np.arange(size) / SAMPLE_RATE, rng.uniform(80, 300)
+    parts = [(part, step) for part in (1, 2, 3, 4) for step in (1, 1.26, 1.5)]
+    made = sum(np.sin(2 * np.pi * lowest * p * step * time) / p for p, step in parts)
+    return made / np.abs(made).max()
+
+
+@pytest.mark.parametrize("make", [white, pink, chord])
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("seed", [1, 3])
+def test_steady_sounds_of_any_level_are_not_speech(make, level, seed):
+    made = make(np.random.default_rng(seed), 60 * SAMPLE_RATE) * level
+    found = clips([np.clip(made, -1, 1).astype(np.float32)], 30)
+    assert [one for one in found if isinstance(one, Clip)] == []
+
+
+def test_speech_is_found_in_noise_and_where_it_is_soft(speech):
+    spoken = np.zeros(speech.size // WINDOW + 1, bool)
+    spoken[spoken_windows(speech)] = True
+    noise = np.random.default_rng(2).normal(0, 0.02, speech.size)
+    for changed in (speech * 10 ** (-30 / 20), speech + noise):
+        cut = [one for one in clips([changed.astype(np.float32)], LIMIT) if isinstance(one, Clip)]
+        inside = covered(cut, speech.size)[: spoken.size * WINDOW : WINDOW]
+        assert inside[spoken[: inside.size].nonzero()].mean() > 0.99
+
+
 def test_a_short_recording_with_speech_all_through_is_one_clip_as_it_is(speech):
     whole = np.concatenate([media.at_16k(media.DATA / name) for name in sorted(media.PROMPTS)])
     (clip,) = clips([whole[: 25 * SAMPLE_RATE]], 30)
