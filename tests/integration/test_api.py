@@ -561,7 +561,35 @@ def test_a_large_upload_is_not_held_in_memory(client, runtime, still):
     piece, pieces = bytes(1 << 20), 64
     head = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'
 
-    received: list[bytes] = [head.encode(), *[piece] * pieces, b"\r\n--x--\r\n"]
+    received = [head.encode(), *[piece] * pieces, b"\r\n--x--\r\n"]
+    status, made, peak = posted_form(runtime, received)
+    (job,) = runtime.jobs(made["id"])
+    assert status == 201 and job.size == pieces << 20
+    assert peak < 20e6
+    runtime.delete_batch(made["id"])
+
+
+def test_many_large_fields_are_not_held_in_memory(client, runtime):
+    head = '\r\n--x\r\nContent-Disposition: form-data; name="f{}"\r\n\r\n'
+    field = bytes(1_000_000 // 2)
+    received = [part for n in range(100) for part in (head.format(n).encode(), field)]
+    status, problem, peak = posted_form(runtime, [*received, b"\r\n--x--\r\n"])
+    assert status == 413 and "bytes together" in problem["detail"]
+    assert peak < 10e6
+
+
+def test_the_first_errors_of_many_are_told(client):
+    named = "".join(f'--x\r\nContent-Disposition: form-data; name="{"n" * 900}{n}"\r\n\r\n\r\n'
+                    for n in range(900))  # fmt: skip
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/api/v1/batches", content=f"{named}--x--\r\n", headers=kind)
+    assert answer.status_code == 422 and len(answer.content) < 20_000
+    errors = answer.json()["errors"]
+    assert len(errors) == 21 and errors[-1]["message"].startswith("880 more")
+
+
+def posted_form(runtime: Runtime, received: list[bytes]) -> tuple[int, Any, int]:
+    """Send a form in these pieces; return the status, the answer, and the bytes held at most."""
     served = Starlette(routes=web.routes(runtime.settings), middleware=web.middleware(runtime))
     sent: list[dict] = []
 
@@ -587,8 +615,4 @@ def test_a_large_upload_is_not_held_in_memory(client, runtime, still):
     run(served(scope, receive, send))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    made = json.loads(sent[1]["body"])
-    (job,) = runtime.jobs(made["id"])
-    assert sent[0]["status"] == 201 and job.size == pieces << 20
-    assert peak < 20e6
-    runtime.delete_batch(made["id"])
+    return sent[0]["status"], json.loads(sent[1]["body"]), peak

@@ -23,7 +23,9 @@ from services.uploads.intake import Intake
 MOST_PARTS = 1000
 """Files and fields in one form."""
 BLOCK = 1 << 20
-"""Bytes of a file that are gathered before they are written; a field that is no file has fewer."""
+"""Bytes of a file that are gathered before they are written."""
+MOST_TEXT = 1_000_000
+"""Bytes of all that is no file in one form, names included: it is held in memory."""
 
 
 async def receive(
@@ -80,6 +82,7 @@ class _Form:
         self._incoming: Incoming | None = None
         self._whole = False
         self._parts = 0
+        self._text = 0
         self._parser = MultipartParser(
             boundary,
             {
@@ -116,25 +119,33 @@ class _Form:
             if self._parts > MOST_PARTS:
                 raise HTTPException(400, f"A form may have {MOST_PARTS} parts at most.")
             self._name, file_name = value
+            self._count(len(self._name.encode(errors="replace")))
             if file_name is not None:
                 self._file_name = file_name
                 self._intake.require_pace()
                 self._incoming = await run_in_threadpool(self._workspace.receive, file_name)
         elif what == "data":
+            if self._incoming is None:
+                self._count(len(value))
             self._block += value
-            if len(self._block) >= BLOCK:
-                await self._flush()
+            if self._incoming is not None and len(self._block) >= BLOCK:
+                await self._flush(self._incoming)
         elif what == "end":
             await self._end()
         else:
             self._whole = True
 
-    async def _flush(self) -> None:
-        if self._incoming is None:
-            raise HTTPException(413, f"The field “{self._name}” is too long.")
+    def _count(self, size: int) -> None:
+        """Count text in, before it is kept."""
+        self._text += size
+        if self._text > MOST_TEXT:
+            said = f"The fields of a form that are no files may have {MOST_TEXT:,} bytes together."
+            raise HTTPException(413, said)
+
+    async def _flush(self, incoming: Incoming) -> None:
         block = bytes(self._block)
         self._block.clear()
-        await run_in_threadpool(self._write, self._incoming, block)
+        await run_in_threadpool(self._write, incoming, block)
 
     def _write(self, incoming: Incoming, block: bytes) -> None:
         incoming.write(block)
@@ -147,7 +158,7 @@ class _Form:
             text = self._block.decode(errors="replace")
             self._found.append((self._name, text))
         else:
-            await self._flush()
+            await self._flush(self._incoming)
             stored = await run_in_threadpool(self._incoming.finish)
             self._incoming = None
             self._found.append((self._name, stored))

@@ -8,13 +8,22 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+MOST_ERRORS = 20
+"""Errors that are told of one request."""
+LONGEST_WHERE = 200
+"""Characters of a place that is told: it may be a name that somebody else made up."""
+
 
 class Invalid(Exception):
-    """What was sent is not of the form that is known; `errors` say where and why."""
+    """What was sent is not of the form that is known; `errors` say where and why, the first few."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        super().__init__("; ".join(f"{one['where']}: {one['message']}" for one in errors))
-        self.errors = errors
+        told = [{**one, "where": one["where"][:LONGEST_WHERE]} for one in errors[:MOST_ERRORS]]
+        if more := len(errors) - len(told):
+            where = told[0]["where"].partition(".")[0]
+            told.append({"where": where, "message": f"{more:,} more are wrong like these"})
+        super().__init__("; ".join(f"{one['where']}: {one['message']}" for one in told))
+        self.errors = told
 
 
 def wrong(where: str, message: str) -> Invalid:
