@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import sys
 
@@ -46,8 +47,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
+from streamlit import config
 
 from services.api import app as web
+from services.api.peer import believe_proxies
 from services.api.promptly import send_promptly
 from services.api.stopping import notice_signals
 from services.people.settings import check_address
@@ -76,6 +79,11 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
 
 if problem := check_address(settings.mode, st.get_option("server.address")):
     refuse(SettingsError(problem))
+believe_proxies(settings.public_url is not None)
+if settings.upload_limit_gb is not None:
+    # Streamlit's own uploader says this limit, in MiB, before a file is sent.
+    limit = math.ceil(settings.upload_limit_gb * 1e9 / 2**20)
+    config.set_option("server.maxUploadSize", min(st.get_option("server.maxUploadSize"), limit))
 app = st.App(
     "pages/app.py",
     lifespan=lifespan,

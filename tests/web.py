@@ -25,4 +25,5 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def client_of(runtime: Runtime, **options) -> TestClient:
     """Return a client that stands before the door of a runtime's routes, from this machine."""
     served = Starlette(routes=app.routes(runtime.settings), middleware=app.middleware(runtime))
+    options = {"client": ("127.0.0.1", 50_000), **options}
     return TestClient(served, base_url="http://127.0.0.1", follow_redirects=False, **options)

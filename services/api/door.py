@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from http.cookies import CookieError, SimpleCookie
 from typing import cast
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.api import bodies
+from services.api.peer import is_this_machine
 from services.api.problems import Sending, problem, problem_at
-from services.errors import NotAllowed, SignedOut
+from services.errors import NotAllowed, OverLimit, SignedOut
 from services.people.models import LOCAL, Person
 from services.people.models import Scope as Right
 from services.people.tokens import PREFIX
 from services.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 COOKIE = "scriptorium_session"
 SIGN_IN = "/sign-in"
@@ -30,6 +35,8 @@ PROGRAM = ("/static/", "/_stcore/health", "/health/")
 
 _STREAMLIT_UPLOADS = "/_stcore/upload_file/"
 """Where Streamlit takes files from whoever has a page open, and keeps them whole in memory."""
+
+_STREAMLIT_METRICS = "/_stcore/metrics"
 
 _PROGRAM_FILES = ("/favicon.png", "/manifest.json")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -64,6 +71,8 @@ class Door:
                 refusal = self._unknown(scope)
         if path.startswith(_STREAMLIT_UPLOADS) and person and not person.may(Right.SUBMIT):
             refusal = refusal or problem(403, "You may not upload files here.")
+        if path == _STREAMLIT_METRICS and person and not person.may(Right.ADMIN):
+            refusal = refusal or problem(403, "Only admins see the figures of this server.")
         if refusal is not None:
             await self._refuse(refusal, scope, receive, send)
             return
@@ -73,13 +82,21 @@ class Door:
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered; what somebody may not do becomes an answer too."""
-        sending = Sending(send)
+        sending, is_request = Sending(send), scope["type"] == "http"
         try:
+            if is_request:
+                receive = bodies.patient(receive)
+                if scope["path"].startswith(_STREAMLIT_UPLOADS) and scope["method"] == "PUT":
+                    front = cast(Runtime, scope["state"]["front"])
+                    receive = await bodies.limited(front.uploads, scope, receive)
             await self._app(scope, receive, sending)
-        except NotAllowed as error:
-            if sending.begun or scope["type"] != "http":
+        except ClientDisconnect:  # nobody reads an answer
+            log.info("%s %s: the client hung up.", scope.get("method"), scope["path"])
+        except (NotAllowed, OverLimit) as error:
+            if sending.begun or not is_request:
                 raise
-            status = 401 if isinstance(error, SignedOut) else 403
+            status = 413 if isinstance(error, OverLimit) else 403
+            status = 401 if isinstance(error, SignedOut) else status
             await problem_at(scope["path"], status, str(error))(scope, receive, send)
 
     def _identify(self, headers: Headers) -> Person | None:
@@ -95,8 +112,14 @@ class Door:
         return people.identify(session_of(headers), None)
 
     def _stranger(self, scope: Scope) -> Response | None:
-        """Refuse what comes under a name that is not ours, or from another site's page."""
+        """Refuse what comes under a name that is not ours, or from another site's page.
+
+        Where nobody signs in, what comes from another machine is refused too: whatever started
+        the server may have it listen to the network.
+        """
         headers = Headers(scope=scope)
+        if self._runtime.settings.mode == "local" and not is_this_machine(scope):
+            return problem(403, "Nobody signs in here, so this server is for its own machine only.")
         host = headers.get("host", "")
         names = self._runtime.settings.host_names
         if names is not None and (urlsplit(f"//{host}").hostname or "") not in names:

@@ -342,6 +342,12 @@ def test_a_guest_gives_streamlit_no_files(house):
         assert (answer.status_code != 403) is may, who
 
 
+def test_streamlits_own_figures_are_for_admins(house):
+    for who in ("guest", "owner", "submitting token"):
+        assert asked(house, who, "GET", "/_stcore/metrics").status_code == 403, who
+    assert asked(house, "admin", "GET", "/_stcore/metrics").status_code == 404, "not served here"
+
+
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1", ""]
 )

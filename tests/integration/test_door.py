@@ -1,0 +1,140 @@
+"""What the door lets nobody do, whoever asks: be silent, be too large, come from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from services.api import app, turns
+from services.config import Settings
+from services.runtime import Runtime
+from tests.web import client_of, run
+
+LARGE = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    root = tmp_path_factory.mktemp("door")
+    with Runtime(Settings(data_dir=root / "data", device="cpu", disk_reserve_mb=0)) as made:
+        yield made
+
+
+async def take(request: Request) -> Response:
+    """Read a file into memory, as Streamlit does."""
+    body = await request.body()
+    return Response(str(len(body)))
+
+
+@pytest.fixture
+def served(runtime) -> Starlette:
+    routes = [
+        *app.routes(runtime.settings),
+        Route("/_stcore/upload_file/{session}/{file}", take, methods=["PUT"]),
+        Route("/_stcore/metrics", lambda _: Response("figures")),
+    ]
+    return Starlette(routes=routes, middleware=app.middleware(runtime))
+
+
+def asked(
+    served: Starlette, path: str, messages: list[dict], method: str = "POST", kind: str = ""
+) -> tuple[int, bytes, dict]:
+    """Send these parts of a request and then nothing more; return what was answered."""
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        if messages:
+            return messages.pop(0)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", kind.encode())]
+    if path == "/sign-in":
+        headers.append((b"content-length", b"100"))
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "method": method, "path": path,
+        "query_string": b"", "headers": headers, "client": ("127.0.0.1", 5000),
+    }  # fmt: skip
+    run(asyncio.wait_for(served(scope, receive, send), 60))
+    if not sent:
+        return 0, b"", {}
+    body = b"".join(one.get("body", b"") for one in sent[1:])
+    return sent[0]["status"], body, dict(sent[0]["headers"])
+
+
+FORM = "multipart/form-data; boundary=x"
+SILENT = [
+    ("POST", "/sign-in", "application/x-www-form-urlencoded"),
+    ("POST", "/api/v1/batches", FORM),
+    ("POST", f"/api/v1/batches/{'0' * 32}/retry", "application/json"),
+    ("PUT", "/_stcore/upload_file/1/2", FORM),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), SILENT)
+@pytest.mark.parametrize("begun", [True, False])
+def test_who_is_silent_amid_a_request_is_given_up(served, monkeypatch, method, path, kind, begun):
+    monkeypatch.setattr(turns, "IDLE_SECONDS", 0.05)
+    parts = [{"type": "http.request", "body": b"--x\r\n", "more_body": True}] if begun else []
+    status, body, headers = asked(served, path, parts, method, kind)
+    assert status == 408 and b"did not come" in body
+    assert headers[b"connection"] == b"close"
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), SILENT)
+def test_who_hangs_up_is_a_line_in_the_log_and_no_stack(served, caplog, method, path, kind):
+    caplog.set_level(logging.INFO)
+    parts = [{"type": "http.request", "body": b"--x\r\n", "more_body": True}]
+    asked(served, path, [*parts, {"type": "http.disconnect"}], method, kind)
+    ours = [one for one in caplog.records if one.name.startswith("services.api")]
+    assert len(ours) <= 1 and not any(one.exc_info for one in ours)
+
+
+@pytest.mark.parametrize("limit", ["_file_limit", "_owner_limit"])
+@pytest.mark.parametrize("announced", [True, False])
+def test_what_streamlit_would_hold_in_memory_keeps_to_the_limits(
+    served, runtime, monkeypatch, limit, announced
+):
+    monkeypatch.setattr(runtime._intake, limit, LARGE)
+    client = TestClient(served, base_url="http://127.0.0.1", client=("127.0.0.1", 5000))
+    read = 0
+
+    def pieces(size: int):
+        nonlocal read
+        for _ in range(0, size, 100_000):
+            read += 100_000
+            yield bytes(100_000)
+
+    for size, status in ((LARGE, 200), (10 * LARGE, 413)):
+        content = bytes(size) if announced else pieces(size)
+        answer = client.put("/_stcore/upload_file/1/2", content=content)
+        assert answer.status_code == status
+    assert "The file" in answer.json()["detail"] and "may h" in answer.json()["detail"]
+
+
+def test_what_was_not_announced_is_cut_where_it_is_too_large(served, runtime, monkeypatch):
+    monkeypatch.setattr(runtime._intake, "_file_limit", LARGE)
+    part = {"type": "http.request", "body": bytes(500_000), "more_body": True}
+    parts = [dict(part) for _ in range(100)]
+    status, body, _ = asked(served, "/_stcore/upload_file/1/2", parts, "PUT", FORM)
+    assert status == 413 and "upload_limit_gb" in json.loads(body)["detail"]
+    assert len(parts) > 90, "what comes after the limit is not read"
+
+
+@pytest.mark.parametrize("client", [("192.168.1.20", 5000), ("testclient", 1)])
+@pytest.mark.parametrize("path", ["/", "/health/live", "/sign-in", "/api/v1/batches"])
+def test_where_nobody_signs_in_other_machines_are_refused(runtime, client, path):
+    answer = client_of(runtime, client=client).get(path)
+    assert answer.status_code == 403 and "its own machine" in answer.json()["detail"]
+    assert client_of(runtime, client=("::1", 5000)).get("/health/live").status_code == 200
