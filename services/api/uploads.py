@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from email.utils import formatdate
 from typing import Any
 
@@ -85,8 +86,7 @@ def routes() -> list[BaseRoute]:
 
     async def look(request: Request) -> Response:
         """Say how much of a file has arrived. An older request that still sends it is ended."""
-        async with turns.take(request.path_params["upload_id"]):
-            upload = await find(request)
+        async with its_turn(request) as (_, upload):
             offset = await run_in_threadpool(lambda: upload.offset)
             headers = {"Upload-Offset": str(offset), "Upload-Length": str(upload.size)}
             if upload.metadata:
@@ -99,8 +99,7 @@ def routes() -> list[BaseRoute]:
             raise Refusal(415, "A piece of a file is of the type application/offset+octet-stream.")
         offset = _count(request, "upload-offset")
         checksum = _Checksum(request.headers.get("upload-checksum"))
-        async with turns.take(request.path_params["upload_id"]) as turn:
-            upload = await find(request)
+        async with its_turn(request) as (turn, upload):
             there = await run_in_threadpool(lambda: upload.offset)
             if there != offset:
                 raise Refusal(409, f"The upload goes on at byte {there}, not at {offset}.")
@@ -134,10 +133,20 @@ def routes() -> list[BaseRoute]:
 
     async def end(request: Request) -> Response:
         """Delete an upload, finished or not."""
-        async with turns.take(request.path_params["upload_id"]):
-            upload = await find(request)
+        async with its_turn(request) as (_, upload):
             await run_in_threadpool(lambda: front_of(request).uploads.end(upload))
             return _answer(204)
+
+    @asynccontextmanager
+    async def its_turn(request: Request) -> AsyncIterator[tuple[Turn, Upload]]:
+        """Wait for a request's turn on its upload, and yield both.
+
+        Found before, or somebody else could end the owner's request; and again after it, which
+        may have changed it.
+        """
+        await find(request)
+        async with turns.take(request.path_params["upload_id"]) as turn:
+            yield turn, await find(request)
 
     async def find(request: Request) -> Upload:
         id = request.path_params["upload_id"]

@@ -375,6 +375,27 @@ def test_who_comes_back_ends_the_connection_that_only_looks_alive(front):
     talk(front, conversation)
 
 
+def test_nobody_else_ends_the_request_of_whose_upload_it_is(front):
+    async def conversation(client: httpx.AsyncClient) -> None:
+        address = await announced(client)
+        body = Broken(CONTENT[:4000])
+        sending = asyncio.create_task(
+            client.patch(address, content=body, headers={**PIECE, "Upload-Offset": "0"})
+        )
+        await body.silent.wait()
+        other = {"X-Person": "bob"}
+        for answer in (
+            await client.head(address, headers=TUS | other),
+            await client.patch(address, headers=PIECE | other | {"Upload-Offset": "4000"}),
+            await client.delete(address, headers=TUS | other),
+        ):
+            assert answer.status_code == 404
+        body.end.set()
+        assert (await sending).status_code == 204
+
+    talk(front, conversation)
+
+
 def test_an_interrupted_piece_with_a_checksum_is_not_kept(front):
     async def conversation(client: httpx.AsyncClient) -> None:
         address = await announced(client)
