@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path, PurePath
 from urllib.parse import quote
@@ -60,8 +61,12 @@ def routes() -> list[BaseRoute]:
         """Serve a document's page as a PNG."""
         front = front_of(request)
         number = request.path_params["number"]
+        if not re.fullmatch("[0-9]{1,9}", number):  # a longer one is no number to Python
+            raise HTTPException(404, "There is no such page.")
         try:
-            path = await run_in_threadpool(front.page_image, request.path_params["job_id"], number)
+            path = await run_in_threadpool(
+                front.page_image, request.path_params["job_id"], int(number)
+            )
         except NotAllowed:
             raise
         except ScriptoriumError as error:
@@ -97,9 +102,13 @@ def routes() -> list[BaseRoute]:
         if not set(formats) <= set(exports.MIME):
             raise HTTPException(404, "There is no such format.")
         target = scratch_path("batch.zip")
-        await run_in_threadpool(
-            front.write_zip, batch_id, target, formats, _style(request.query_params)
-        )
+        try:
+            await run_in_threadpool(
+                front.write_zip, batch_id, target, formats, _style(request.query_params)
+            )
+        except FileNotFoundError as error:
+            said = "A result of it was deleted meanwhile. Ask again."
+            raise HTTPException(409, said) from error
         return made_file(target, f"Scriptorium {batch_id[:8]}.zip")
 
     async def made_pdf(request: Request) -> Response:
@@ -149,7 +158,7 @@ def routes() -> list[BaseRoute]:
         Route("/files/{job_id}/document.pdf", made_pdf),
         Route("/files/{job_id}/original", original),
         Route("/files/{job_id}/sound.m4a", sound),
-        Route("/files/{job_id}/pages/{number:int}.png", page_image),
+        Route("/files/{job_id}/pages/{number}.png", page_image),
         Route("/files/{job_id}/result.{format}", export),
         Route("/files/batches/{batch_id}.zip", batch_zip),
     ]

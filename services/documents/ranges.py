@@ -7,6 +7,8 @@ import re
 from services.errors import PermanentError
 
 _MOST = 100_000
+_SHOWN = 40
+"""Letters of what somebody wrote that an error repeats."""
 
 
 def parse_pages(text: str, count: int) -> list[int]:
@@ -17,9 +19,10 @@ def parse_pages(text: str, count: int) -> list[int]:
     """
     numbers: list[int] = []
     for part in re.split(r"[,;\s]+(?!-)", text.strip().replace("–", "-")):
-        found = re.fullmatch(r"(\d*)(\s*-\s*)?(\d*)", part)
+        found = re.fullmatch(r"(\d{0,9})(\s*-\s*)?(\d{0,9})", part)
         if not part or found is None or not (found[1] or found[3]):
-            raise PermanentError(f"“{part or text}” names no pages. Write them like 1-3, 7, 12-.")
+            said = (part or text)[:_SHOWN]
+            raise PermanentError(f"“{said}” names no pages. Write them like 1-3, 7, 12-.")
         first = int(found[1] or 1)
         last = int(found[3] or count) if found[2] else first
         if not 1 <= first <= last <= count:

@@ -133,7 +133,7 @@ ADMINS = {("GET", "/metrics")}
 
 CONTENT = {
     ("GET", "/files/{job_id}/document.pdf"): "document",
-    ("GET", "/files/{job_id}/pages/{number:int}.png"): "document",
+    ("GET", "/files/{job_id}/pages/{number}.png"): "document",
     ("GET", "/files/{job_id}/parts.zip"): "document",
     ("GET", "/files/{job_id}/original"): "any",
     ("GET", "/files/{job_id}/result.{format}"): "any",
@@ -212,7 +212,7 @@ def address(house: House, path: str, job_id: str) -> str:
     values = {
         "{job_id}": job_id,
         "{batch_id}": house.batch_id,
-        "{number:int}": "1",
+        "{number}": "1",
         "{format}": "txt",
     }
     path = path.replace("parts.zip", "parts.zip?pages=1")

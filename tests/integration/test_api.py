@@ -8,12 +8,15 @@ import dataclasses
 import glob
 import io
 import json
+import random
 import signal
 import threading
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
@@ -141,6 +144,76 @@ def test_a_batch_comes_as_a_zip(client, done):
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert {name.partition("/")[0] for name in archive.namelist()} == {"txt", "md"}
         assert len(archive.namelist()) == 4
+
+
+def hostile_texts() -> Iterator[str]:
+    """Texts that no page of ours sends, the same in every run."""
+    yield from (
+        "",
+        "0",
+        "-1",
+        "1-",
+        "-",
+        "1" * 4301,
+        "1-" + "9" * 5000,
+        "1," * 5000,
+        "٣",
+        "²",
+        "1.5",
+    )
+    yield from (
+        "1e9",
+        "inf",
+        "nan",
+        "\0",
+        "\n",
+        "\ud800",
+        "x" * 9000,
+        "../..",
+        "<b>",
+        "%",
+        "🎧",
+        "99999",
+    )
+    yield from ("1,1;1 1", "3-1", "1--2", "1-2-3", "–", "0x1", "9" * 9, "1" * 9 + "-" + "1" * 9)
+    chance = random.Random(4)
+    for _ in range(15):
+        yield "".join(chance.choices("0123456789-,; –٣²\n\0a", k=chance.randrange(60)))
+
+
+def test_hostile_addresses_end_in_a_sentence(client, done):
+    """Of the routes that no OpenAPI document describes, and so no test of the schema reaches."""
+    batch, jobs = done
+    sound, document, _ = jobs
+    quoted = [quote(text.encode(errors="replace"), safe="") for text in hostile_texts()]
+    asked = [f"/files/batches/{batch['id']}.zip?format={text}" for text in quoted]
+    for text in quoted:
+        asked += [
+            f"/files/{document['id']}/document.pdf?pages={text}",
+            f"/files/{document['id']}/parts.zip?pages={text}",
+            f"/files/{document['id']}/pages/{text}.png",
+            f"/files/{document['id']}/result.{text}",
+            f"/files/{sound['id']}/result.txt?speakers={text}&times={text}",
+            f"/files/{sound['id']}/reader.json?{text}={text}",
+            f"/files/{sound['id']}/peaks.bin?width={text}",
+            f"/files/{text}/original",
+            f"/files/batches/{text}.zip",
+            f"/files/batches/{text}.pdf?pages={text}",
+        ]
+    for address in asked:
+        if len(address) < 60_000:  # what no server hands on
+            answer = client.get(address)
+            assert answer.status_code < 500, address[:200]
+            assert all(len(value) < 2_000 for value in answer.headers.values()), address[:200]
+
+
+def test_a_result_that_is_deleted_while_its_zip_is_made_is_told(client, done, monkeypatch):
+    def gone(*_: Any) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("services.exports.write_zip", gone)
+    answer = client.get(f"/files/batches/{done[0]['id']}.zip")
+    assert answer.status_code == 409 and "deleted meanwhile" in answer.text
 
 
 def test_lists_are_filtered_and_paged(client, done):
