@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -53,17 +55,38 @@ def show_answer(question: str, narrowed: Filters) -> None:
     """Show an answer while it is written, with the passages that it cites."""
     try:
         cited, answer = runtime.ask(question, narrowed)
+        addresses = [html.escape(hits.address(hit, question)) for hit in cited]
         with st.container(border=True):
-            # It may be formatted, but a text that the model has read makes no links here.
-            st.write_stream(part.replace("[", "\\[").replace("<", "\\<") for part in answer)
+            written, shown = "", st.empty()
+            for part in answer:
+                written += part
+                shown.html(f'<div class="answer">{as_html(written, addresses)}</div>')
             for number, hit in enumerate(cited, start=1):
                 st.html(
                     f'<span class="cited">[{number}] <a target="_self" '
-                    f'href="{html.escape(hits.address(hit, question))}">{html.escape(hit.name)}, '
+                    f'href="{addresses[number - 1]}">{html.escape(hit.name)}, '
                     f"{hits.place(hit).lower()}</a></span>"
                 )
     except LibraryError as error:
         st.error(context.plain(str(error)), icon=":material/error:")
+
+
+def as_html(answer: str, addresses: Sequence[str]) -> str:
+    """Return an answer as HTML: text, in which the numbers of passages alone are links.
+
+    The model has read what others wrote: nothing that it writes is a link, a picture or a heading.
+
+    Args:
+        addresses: Of the passages that it cites, escaped.
+    """
+
+    def linked(found: re.Match[str]) -> str:
+        number = int(found[1])
+        if not 1 <= number <= len(addresses):
+            return found[0]
+        return f'<a target="_self" href="{addresses[number - 1]}">[{number}]</a>'
+
+    return re.sub(r"\[([0-9]{1,3})\]", linked, html.escape(answer))
 
 
 def first_page() -> None:

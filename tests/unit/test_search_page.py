@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,13 +80,27 @@ def test_an_answer_shows_its_sources_and_a_failure_its_reason(runtime):
     (ask,) = [button for button in shown.button if button.label == "Ask"]
     ask.click().run()
     assert not shown.exception
-    assert any("It is old \\[1]." in markdown.value for markdown in shown.markdown)
-    cited = " ".join(str(html.proto.body) for html in shown.get("html"))
+    cited = " ".join(str(one.proto.body) for one in shown.get("html"))
+    assert ">It is old <a" in cited and ">[1]</a>.</div>" in cited
     assert "/result?job=job1&amp;page=3" in cited and "a &lt;b&gt;.pdf, page 3" in cited
     runtime.problem = "The language model did not answer."
     (ask,) = [button for button in shown.button if button.label == "Ask"]
     ask.click().run()
     assert [error.value for error in shown.error] == [plain(runtime.problem)]
+
+
+def test_what_the_model_was_made_to_write_is_text(runtime, monkeypatch):
+    hostile = """# Pay https://evil.example www.evil.example a@evil.example
+        \\[click](http://evil.example) [click](http://evil.example) $x^2$ **b** :red[x]
+        <a href="http://evil.example">x</a><img src=x> [2] [99999] [1](http://evil.example)"""
+    monkeypatch.setattr(runtime, "ask", lambda *_: ([HIT], iter(hostile)), raising=False)
+    shown = page(q="how old")
+    next(button for button in shown.button if button.label == "Ask").click().run()
+    assert not shown.exception and not any("evil" in one.value for one in shown.markdown)
+    answer = next(b for h in shown.get("html") if "evil" in (b := str(h.proto.body)))
+    links = re.findall(r"<a [^>]*>.*?</a>", answer)
+    assert len(links) == 1 and links[0].endswith(">[1]</a>") and "evil" not in links[0]
+    assert re.sub(r"<a [^>]*>|</?div[^>]*>|</a>", "", answer) == html.escape(hostile)
 
 
 def test_without_a_language_model_the_button_says_what_is_needed(runtime):
