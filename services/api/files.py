@@ -17,13 +17,17 @@ from starlette.routing import BaseRoute, Route
 
 from services import exports
 from services.api.door import front_of
+from services.api.media_types import media_type
 from services.audio.exports import Style
 from services.errors import NotAllowed, ScriptoriumError, TransientError
 from services.files import operations
 from services.files.scratch import scratch_path
 
-# What was uploaded must never run as a page of this server.
-_AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+# What was uploaded must never run as a page of this server, nor load one.
+_AS_DATA = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
 
 
 def routes() -> list[BaseRoute]:
@@ -31,14 +35,14 @@ def routes() -> list[BaseRoute]:
 
     async def original(request: Request) -> Response:
         """Serve the file that a job was made from, with Range requests so that it can seek."""
-        front = front_of(request)
-        path = await run_in_threadpool(front.original, request.path_params["job_id"])
-        if path is None:
+        front, job_id = front_of(request), request.path_params["job_id"]
+        job = await run_in_threadpool(front.job, job_id)
+        path = await run_in_threadpool(front.original, job_id)
+        if job is None or path is None:
             raise HTTPException(404, "This file is not kept any more.")
-        return FileResponse(
-            path,
-            headers=_AS_DATA,
-        )
+        kind = await run_in_threadpool(media_type, job.kind, path)
+        headers = _AS_DATA | ({} if kind else attachment(job.name))
+        return FileResponse(path, media_type=kind or "application/octet-stream", headers=headers)
 
     async def sound(request: Request) -> Response:
         """Serve a copy of a recording that every browser plays; 202 while it is being made."""

@@ -138,6 +138,29 @@ def test_the_original_comes_back_whole_or_in_part(client, done):
     assert (part.status_code, part.content) == (206, SOUND[4:8])
 
 
+def test_an_original_is_what_its_content_is_and_not_its_name(client, tmp_path):
+    pdf = media.write_pdf(tmp_path / "a.pdf", ["One."]).read_bytes()
+    page = b"<script>alert(1)</script><img src=//evil.example>"
+    sent = {
+        "x.js": (SOUND, "audio/wav"),
+        "x.svg": (SOUND, "audio/wav"),
+        "report.html": (pdf.replace(b"\n", b"\n%" + page + b"\n", 1), "application/pdf"),
+        "page.html": (page, None),
+        "page.wav": (page, None),
+    }
+    made = submit(client, *((name, content) for name, (content, _) in sent.items())).json()
+    ended(client, made["id"])
+    for job in client.get(f"/api/v1/batches/{made['id']}/jobs").json()["items"]:
+        content, kind = sent[job["name"]]
+        answer = client.get(f"/files/{job['id']}/original")
+        assert (answer.status_code, answer.content) == (200, content)
+        assert answer.headers["content-type"] == (kind or "application/octet-stream"), job["name"]
+        saved = answer.headers.get("content-disposition", "inline").startswith("attachment")
+        assert saved is (kind is None), job["name"]
+        assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_batch_comes_as_a_zip(client, done):
     batch, _ = done
     answer = client.get(f"/api/v1/batches/{batch['id']}/export", params={"format": ["txt", "md"]})
