@@ -255,6 +255,16 @@ class Settings(BaseSettings, PeopleSettings):
                 raise ValueError("one of them is no address of the form https://host/path")
         return urls
 
+    @field_validator("llm_url", mode="after")
+    @classmethod
+    def _model_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://unset")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it is no address of the form http://host:11434/v1")
+        if "@" in parts.netloc:
+            raise ValueError("a name or a password in it would be shown; the key goes into llm_key")
+        return url
+
     @field_validator("webhook_secret", mode="after")
     @classmethod
     def _usable_secret(cls, secret: SecretStr | None) -> SecretStr | None:

@@ -193,7 +193,7 @@ class LanguageModel:
         else:
             reason = str(error) or type(error).__name__
         return (
-            f"The language model “{self.name}” at {self._client.base_url} did not answer "
+            f"The language model “{self.name}” at {self._client.base_url.host} did not answer "
             f"({reason}). Check that it runs, and the settings llm_url and llm_model."
         )
 

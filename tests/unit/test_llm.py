@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from services.errors import LibraryError
+from services.config import load_settings
+from services.errors import LibraryError, SettingsError
 from services.library.enrich import Enrichment
 from services.library.llm import MOST_LETTERS, LanguageModel
 from services.library.models import Hit
@@ -103,6 +104,27 @@ def test_what_was_found_offline_stays_where_the_model_fails(server, model, repli
     server.replies = list(replies)
     assert model.enrich("text", OFFLINE) is OFFLINE
     assert len(server.requests) == asked
+
+
+def test_a_failure_names_the_host_and_nothing_else_of_the_address():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://u:topsecret@127.0.0.1:{closed.getsockname()[1]}/private/v1"
+    model = LanguageModel(url, "m", pause=0)
+    with pytest.raises(LibraryError) as raised:
+        list(model.answer("Why?", [hit("text")]))
+    model.close()
+    assert "at 127.0.0.1 did not answer" in str(raised.value)
+    assert "topsecret" not in str(raised.value) and "private" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:topsecret@x/v1", "http://u@x", "localhost:1", "file:///x"]
+)
+def test_an_address_with_a_password_in_it_is_refused(url):
+    with pytest.raises(SettingsError, match="llm_url: (a name or a password|it is no)") as raised:
+        load_settings(llm_url=url)
+    assert "topsecret" not in str(raised.value)
 
 
 def test_a_passing_failure_is_tried_again(server, model):
