@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
-_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254"})
-"""Where clouds keep the keys of a machine, beside the link-local 169.254.169.254."""
+import psutil
+
+_METADATA = frozenset({"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"})
+"""Where clouds (Alibaba, Azure, Oracle, AWS) keep the keys of a machine, beside the link-local
+169.254.169.254."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_local(address: str) -> bool:
-    """Whether an IP address is a machine's own, or one of its link: 127.0.0.1, 169.254.169.254."""
+    """Whether an IP address is this machine's own, or one of its link: 127.0.0.1, 169.254.169.254.
+
+    Its own in the network count too: what listens on all addresses may mean itself alone.
+    """
     ip = _plain(address)
-    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or str(ip) in _METADATA
+    if ip.is_loopback or ip.is_link_local or ip.is_unspecified or str(ip) in _METADATA:
+        return True
+    return str(ip) in own_addresses()
+
+
+def own_addresses() -> frozenset[str]:
+    """Return the IP addresses of this machine, on whatever networks it is now."""
+    given = (one for some in psutil.net_if_addrs().values() for one in some)
+    internet = (one.address for one in given if one.family in (socket.AF_INET, socket.AF_INET6))
+    return frozenset(str(_plain(address)) for address in internet)
 
 
 def is_loopback(host: str) -> bool:

@@ -16,7 +16,7 @@ from services.config import Settings
 from services.jobs.endings import Ending
 from services.jobs.models import State
 from services.jobs.store import JobStore
-from services.webhooks.post import TIMEOUT, NotDelivered, post, sign
+from services.webhooks.post import WHOLE, NotDelivered, post, sign
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Notifier:
         """End the thread, after it has told of what ended just now, in seconds."""
         self._stop_by = time.monotonic() + LAST_SECONDS
         self._stopping.set()
-        self._thread.join(2 * TIMEOUT)
+        self._thread.join(WHOLE)
 
     def round(self) -> None:
         """Tell whom it is time to tell."""

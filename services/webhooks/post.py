@@ -6,14 +6,20 @@ import base64
 import hashlib
 import hmac
 import http.client
+import io
 import socket
 import ssl
+import time
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from services.addresses import is_local
 from services.errors import ScriptoriumError
 
 TIMEOUT = 10.0
+"""Seconds that a connection, or each thing that is sent or read, may take."""
+WHOLE = 2 * TIMEOUT
+"""Seconds that all of it may take together, whatever comes meanwhile."""
 PREFIX = "whsec_"
 
 
@@ -49,14 +55,15 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
         local: Whether it may go to this machine itself, or to link-local addresses.
 
     Raises:
-        NotDelivered: it was not answered with a status of success (2xx).
+        NotDelivered: it was not answered with a status of success (2xx), or not within `WHOLE`.
     """
+    ends = time.monotonic() + WHOLE
     parts = urlsplit(url)
     host = parts.hostname or ""
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
     try:
-        connection.sock = _connect(parts, local)
+        connection.sock = _Timed(_connect(parts, local, ends), ends)  # type: ignore[assignment]
         own = {"Host": parts.netloc, "Content-Type": "application/json"}
         connection.request("POST", target, body, {**own, "User-Agent": "Scriptorium", **headers})
         answer = connection.getresponse()
@@ -69,22 +76,79 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
         raise NotDelivered(f"{host} answered {answer.status} {answer.reason}.")
 
 
-def _connect(parts: SplitResult, local: bool) -> socket.socket:
+class _Timed:
+    """What `http.client` uses of a socket, of which the whole has to be over at a time.
+
+    A timeout of the socket alone would begin anew with every byte.
+    """
+
+    def __init__(self, opened: socket.socket, ends: float) -> None:
+        self._socket = opened
+        self._ends = ends
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        self._socket.settimeout(_left(self._ends))
+        self._socket.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return what is read from it."""
+        return io.BufferedReader(_Reading(self._socket, self._ends))
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+
+class _Reading(io.RawIOBase):
+    def __init__(self, opened: socket.socket, ends: float) -> None:
+        self._socket = opened
+        self._ends = ends
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._socket.settimeout(_left(self._ends))
+        return self._socket.recv_into(buffer)
+
+
+def _left(ends: float) -> float:
+    """Return the seconds that one step may take.
+
+    Raises:
+        TimeoutError: there are none.
+    """
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return min(TIMEOUT, left)
+
+
+def _connect(parts: SplitResult, local: bool, ends: float) -> socket.socket:
     host = parts.hostname or ""
     secure = parts.scheme == "https"
-    opened = socket.create_connection((host, parts.port or (443 if secure else 80)), TIMEOUT)
-    # Whom it reached, and not what its name is said to stand for.
-    reached = opened.getpeername()[0]
-    if not local and is_local(reached):
-        opened.close()
-        raise NotDelivered(
-            f"{host} is {reached}, which is this machine itself or its link. Webhooks go there "
-            "only with webhook_local = true."
-        )
-    if secure:
+    port = parts.port or (443 if secure else 80)
+    failed: OSError = OSError("it has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+        # Whom it reaches, and not what its name is said to stand for.
+        if not local and is_local(str(address[0])):
+            raise NotDelivered(
+                f"{host} is {address[0]}, which is this machine itself or its link. Webhooks go "
+                "there only with webhook_local = true."
+            )
+        opened = socket.socket(family, kind, protocol)
         try:
+            opened.settimeout(_left(ends))
+            opened.connect(address)
+            if not secure:
+                return opened
+            opened.settimeout(_left(ends))
             return ssl.create_default_context().wrap_socket(opened, server_hostname=host)
+        except OSError as error:
+            opened.close()
+            failed = error
         except BaseException:
             opened.close()
             raise
-    return opened
+    raise failed

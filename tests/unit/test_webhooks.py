@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -281,6 +282,24 @@ def test_this_machine_is_told_only_where_the_settings_say_so(tmp_path, receiver)
     house.after(1)
     assert receiver.got == []
     assert "webhook_local" in house.notifier.trouble.error
+
+
+def test_a_receiver_that_answers_byte_by_byte_is_given_up(monkeypatch):
+    monkeypatch.setattr("services.webhooks.post.WHOLE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            taken, _ = server.accept()
+            with taken, contextlib.suppress(OSError):
+                while True:
+                    taken.sendall(b"H")
+                    time.sleep(0.02)
+
+        threading.Thread(target=drip, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(NotDelivered, match="timed out"):
+            post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, local=True)
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
