@@ -52,20 +52,26 @@ def create_token() -> None:
     )
     days = ENDS[st.selectbox("Ends", list(ENDS))]
     if st.button("Make it", type="primary", disabled=not scopes):
-        secret, _ = account.create_token(label, scopes, days)
-        st.success("Copy it now: it is not shown again.")
-        st.code(secret, language=None, wrap_lines=True)
+        try:
+            secret, _ = context.runtime().account.create_token(label, scopes, days)
+        except ScriptoriumError as error:
+            st.error(context.plain(str(error)), icon=":material/error:")
+        else:
+            st.success("Copy it now: it is not shown again.")
+            st.code(secret, language=None, wrap_lines=True)
 
 
 @st.dialog("Change your password")
 def change_password() -> None:
     """Let the person choose another password."""
     st.caption("You are signed out everywhere, here too.")
-    old = st.text_input("Old password", type="password", autocomplete="current-password")
-    new = st.text_input("New password", type="password", autocomplete="new-password")
-    if st.button("Change", type="primary", disabled=not (old and new)):
+    with st.form("change-password", border=False):
+        old = st.text_input("Old password", type="password", autocomplete="current-password")
+        new = st.text_input("New password", type="password", autocomplete="new-password")
+        wanted = st.form_submit_button("Change", type="primary")
+    if wanted:
         try:
-            account.set_password(old, new)
+            context.runtime().account.set_password(old, new)
         except ScriptoriumError as error:
             st.error(context.plain(str(error)), icon=":material/error:")
         else:
@@ -81,7 +87,7 @@ def delete_mine() -> None:
     )
     typed = st.text_input(f"Type your name, {user.name}, to confirm")
     if st.button("Delete", type="primary", icon=":material/delete:", disabled=typed != user.name):
-        count = runtime.delete_mine()
+        count = context.runtime().delete_mine()
         st.toast(f"{context.plural(count, 'file')} deleted", icon=":material/delete:")
         st.rerun()
 

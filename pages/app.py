@@ -67,7 +67,7 @@ try:
         kept = st.session_state.pages = (runtime.person, pages(runtime))
     st.navigation(kept[1], position="top").run()
 except NotAllowed as error:
-    st.error(context.plain(str(error)), icon=":material/lock:")
+    context.not_allowed(error)
 except StoreUnavailable as error:
     context.store_away(error)
     st.button("Try again", icon=":material/refresh:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec
@@ -17,7 +17,7 @@ from services.api.door import COOKIE, SIGN_IN
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.audio.exports import clock
-from services.errors import SignedOut, StoreUnavailable
+from services.errors import NotAllowed, SignedOut, StoreUnavailable
 from services.jobs.models import Kind
 from services.library import query
 from services.runtime import Runtime
@@ -58,15 +58,20 @@ def seen_by_session() -> Runtime | None:
     server = services.runtime.running[0]
     if server.settings.mode == "local":
         return server
-    person = server.people.identify(st.context.cookies.get(COOKIE), None)
+    person = server.people.identify(cookies().get(COOKIE), None)
     return server.seen_by(person) if person else None
+
+
+def cookies() -> Mapping[str, str]:
+    """Return what this browser was given to keep."""
+    return st.context.cookies
 
 
 def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Run a part of the page by itself, again and again.
 
-    When the session has ended meanwhile, the whole page runs again, which says so. While the store
-    cannot be reached, that stands in the place of the part.
+    When the session has ended meanwhile, the whole page runs again, which says so. What its person
+    may not see any more, and that the store cannot be reached, stands in the place of the part.
     """
 
     def made(part: Callable[P, None]) -> Callable[P, None]:
@@ -76,12 +81,19 @@ def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, N
                 part(*args, **more)
             except SignedOut:
                 st.rerun()
+            except NotAllowed as error:
+                not_allowed(error)
             except StoreUnavailable as error:
                 store_away(error)
 
         return st.fragment(run, run_every=every)
 
     return made
+
+
+def not_allowed(error: NotAllowed) -> None:
+    """Say what this person may not do."""
+    st.error(plain(str(error)), icon=":material/lock:")
 
 
 def store_away(error: StoreUnavailable) -> None:

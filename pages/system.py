@@ -12,9 +12,11 @@ from services import system
 from services.audio.engines.host import Choice
 from services.jobs.models import Kind, State
 from services.making_room import TEXTS
+from services.people.models import Scope
 from services.retention import kept_text
 
 runtime = context.runtime()
+runtime.require(Scope.ADMIN)
 
 
 def of(limit_gb: float | None) -> str:

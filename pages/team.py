@@ -45,12 +45,14 @@ def user_row(user: User) -> dict[str, object]:
 @st.dialog("Add a person")
 def add() -> None:
     """Let the admin add somebody."""
-    name = st.text_input("Name", placeholder="ana")
-    password = st.text_input("Password", type="password", autocomplete="new-password")
-    role = st.radio("Role", list(Role), format_func=str.capitalize, index=0, horizontal=True)
-    if st.button("Add", type="primary", disabled=not (name and password)):
+    with st.form("add-person", border=False):  # by keyboard too: it sends what stands in it
+        name = st.text_input("Name", placeholder="ana")
+        password = st.text_input("Password", type="password", autocomplete="new-password")
+        role = st.radio("Role", list(Role), format_func=str.capitalize, index=0, horizontal=True)
+        wanted = st.form_submit_button("Add", type="primary")
+    if wanted:
         try:
-            admin.add_user(name, password, role or Role.PERSON)
+            context.runtime().admin.add_user(name, password, role or Role.PERSON)
         except ScriptoriumError as error:
             st.error(context.plain(str(error)), icon=":material/error:")
         else:
@@ -60,11 +62,16 @@ def add() -> None:
 @st.dialog("New password")
 def new_password(name: str) -> None:
     """Let the admin give somebody a new password."""
-    st.caption(f"{context.plain(name)} is signed out everywhere. Tell them the new one yourself.")
-    password = st.text_input("Password", type="password", autocomplete="new-password")
-    if st.button("Set", type="primary", disabled=not password):
+    st.caption(
+        f"{context.plain(name)} is signed out everywhere, and their tokens end. Tell them the new "
+        "one yourself."
+    )
+    with st.form("new-password", border=False):
+        password = st.text_input("Password", type="password", autocomplete="new-password")
+        wanted = st.form_submit_button("Set", type="primary")
+    if wanted:
         try:
-            admin.set_password(name, password)
+            context.runtime().admin.set_password(name, password)
         except ScriptoriumError as error:
             st.error(context.plain(str(error)), icon=":material/error:")
         else:
@@ -105,10 +112,16 @@ def batch_row(summary: BatchSummary) -> dict[str, object]:
 def open_batch(batch_id: str) -> None:
     """Ask why; the audit log keeps it."""
     st.write("You see it for an hour. The audit log says that you did, and why.")
-    reason = st.text_input("Why", placeholder="They asked me to look at the second file")
-    if st.button("Open", type="primary", disabled=not reason.strip()):
-        admin.open_batch(batch_id, reason)
-        st.switch_page(context.BATCH, query_params={"batch": batch_id})
+    with st.form("open-batch", border=False):
+        reason = st.text_input("Why", placeholder="They asked me to look at the second file")
+        wanted = st.form_submit_button("Open", type="primary")
+    if wanted:
+        try:
+            context.runtime().admin.open_batch(batch_id, reason)
+        except ScriptoriumError as error:
+            st.error(context.plain(str(error)), icon=":material/error:")
+        else:
+            st.switch_page(context.BATCH, query_params={"batch": batch_id})
 
 
 def show_people() -> None:

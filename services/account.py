@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.errors import AccountError, NotAllowed
 from services.people.accounts import User
 from services.people.models import Proof, Scope
+from services.people.people import People
 from services.people.tokens import Token
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class Account:
     """Somebody's own account, for whoever signed in: a token does not reach it.
+
+    Each call asks anew whether they are still signed in.
 
     Args:
         team: The store as they see it.
@@ -31,7 +34,11 @@ class Account:
             raise NotAllowed("Sign in to change your account.")
         self._name = person.name
         self._team = team
-        self._people = team.people
+
+    @property
+    def _people(self) -> People:
+        self._team.require(Scope.READ)
+        return self._team.people
 
     def user(self) -> User:
         """Return what is known of them."""
@@ -41,14 +48,14 @@ class Account:
         return user
 
     def set_password(self, old: str, new: str) -> None:
-        """Change their password; they are signed out everywhere, here too.
+        """Change their password; they are signed out everywhere, here too. Their tokens hold.
 
         Raises:
             AccountError: the old one is wrong, or the new one cannot be used.
         """
         if self._people.accounts.check(self._name, old) is None:
             raise AccountError("The old password is wrong.")
-        self._people.accounts.set_password(self._name, new)
+        self._people.accounts.set_password(self._name, new, keep_tokens=True)
         self._team.log_action("set password", self._name)
 
     def tokens(self) -> list[Token]:

@@ -11,6 +11,7 @@ from services.jobs.models import BatchSummary
 from services.people.accounts import User
 from services.people.audit import Line
 from services.people.models import Role, Scope
+from services.people.people import People
 from services.people.shares import Audience
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ OPENED_FOR = 3600.0
 class Admin:
     """What only admins may do; every change is in the audit log.
 
+    Each call asks anew whether they are an admin: a dialog may stay open for longer than that.
+
     Args:
         team: The store as the admin sees it.
 
@@ -33,7 +36,11 @@ class Admin:
     def __init__(self, team: Team) -> None:
         team.require(Scope.ADMIN)
         self._team = team
-        self._people = team.people
+
+    @property
+    def _people(self) -> People:
+        self._team.require(Scope.ADMIN)
+        return self._team.people
 
     def users(self) -> list[User]:
         """Return everybody, by name."""

@@ -315,7 +315,7 @@ class Front(Shelves):
         self.require(Scope.SUBMIT)
         longest = shortest_limit(self.settings)
         longer = days is not None and longest is not None and not 0 < days <= longest
-        if longer and not self.person.may(Scope.ADMIN):
+        if longer and not self.may(Scope.ADMIN):
             raise NotAllowed(f"This instance keeps files for {longest:g} days; ask an admin.")
         return self.own_batch(batch_id) is not None and keeping.keep(self._store, batch_id, days)
 

@@ -103,7 +103,7 @@ class Runtime(Front):
             log.warning(warning)
         if freed := self._store.recover():
             log.info("%d jobs of the last run were taken up again", freed)
-        self.downloads = Downloads()
+        self._downloads = Downloads()
         self._hub = Hub(settings.nemo_model, settings.hub_timeout)
         self._host = EngineHost(settings, self._hub)
         self._janitor = Janitor(
@@ -199,6 +199,16 @@ class Runtime(Front):
         self._host.ask_to_free()
         self._diarizer.ask_to_free()
         self._wake()
+
+    @property
+    def downloads(self) -> Downloads:
+        """What is fetched from the hub.
+
+        Raises:
+            NotAllowed: they are no admin.
+        """
+        self.require(Scope.ADMIN)
+        return self._downloads
 
     def speech_models(self) -> list[Model]:
         """Return the models that write down speech: on this machine, and others that are known."""

@@ -61,15 +61,22 @@ class Team:
 
     # --- the checks -----------------------------------------------------------------------
 
+    def may(self, scope: Scope) -> bool:
+        """Whether somebody may do this at all, now: a page may stay open for longer than a role.
+
+        Raises:
+            SignedOut: their session or token has ended.
+        """
+        return self.person.may(scope) and scope in self.people.scopes(self.person)
+
     def require(self, scope: Scope) -> None:
-        """Go on only for somebody who may do this.
+        """Go on only for somebody who may do this, now.
 
         Raises:
             NotAllowed: they may not.
             SignedOut: their session or token has ended.
         """
-        self.people.reach(self.person)
-        if not self.person.may(scope):
+        if scope not in self.people.scopes(self.person):
             raise NotAllowed(
                 "Only an admin of this instance may do that."
                 if scope is Scope.ADMIN
@@ -79,11 +86,11 @@ class Team:
     def may_change(self, thing: Batch | Job) -> bool:
         """Whether somebody may run, cancel, share or delete a batch or a job: their own."""
         mine = self.person.everything or thing.owner == self.person.name
-        return mine and self.person.may(Scope.SUBMIT)
+        return mine and self.may(Scope.SUBMIT)
 
     def may_correct(self, job: Job) -> bool:
         """Whether somebody may correct a job's text, and change its name and tags."""
-        if not self.person.may(Scope.SUBMIT):
+        if not self.may(Scope.SUBMIT):
             return False
         return self.may_change(job) or _covers(self.people.reach(self.person, True), job)
 
@@ -101,7 +108,7 @@ class Team:
 
     def _seen(self) -> Reach | None:
         """Return whose work is seen; None for everybody's."""
-        if not self.person.may(Scope.READ):
+        if not self.may(Scope.READ):
             raise NotAllowed("This needs the permission “read”, which you do not have here.")
         return self.people.reach(self.person)
 

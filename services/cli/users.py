@@ -46,7 +46,7 @@ def add(
 
 @app.command()
 def password(name: Name, password_stdin: FromInput = False, verbose: Verbose = False) -> None:
-    """Give somebody a new password; they are signed out everywhere."""
+    """Give somebody a new password; they are signed out everywhere, and their tokens end."""
 
     typed = _password(password_stdin)
 
@@ -63,7 +63,7 @@ def role(
     role: Annotated[Role, typer.Argument(help="What they are.")],
     verbose: Verbose = False,
 ) -> None:
-    """Make somebody an admin, or no admin any more."""
+    """Make somebody an admin, or no admin any more; they are signed out everywhere."""
 
     def act(front: Front) -> str:
         front.people.accounts.set_role(name, role)

@@ -92,8 +92,12 @@ class Accounts:
             session.add(row)
             return _user(row)
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: str, password: str, keep_tokens: bool = False) -> None:
         """Give somebody a new password; every browser they signed in with is signed out.
+
+        Args:
+            keep_tokens: Let their tokens hold. Others end them: whoever resets a password cannot
+                know who made them.
 
         Raises:
             AccountError: there is nobody of that name, or the password cannot be used.
@@ -103,9 +107,11 @@ class Accounts:
             row = _require(session.get(UserRow, name), name)
             row.password, row.failures, row.locked_until = stored, 0, 0.0
             session.query(SessionRow).filter(SessionRow.user == name).delete()
+            if not keep_tokens:
+                session.query(TokenRow).filter(TokenRow.user == name).delete()
 
     def set_role(self, name: str, role: Role) -> None:
-        """Make somebody an admin, or no admin any more.
+        """Make somebody an admin, or no admin any more; they are signed out everywhere.
 
         Raises:
             AccountError: there is nobody of that name, or nobody else would be an admin.
@@ -114,6 +120,8 @@ class Accounts:
             row = _require(session.get(UserRow, name), name)
             if row.role == Role.ADMIN and role is not Role.ADMIN:
                 _require_another_admin(session, name)
+            if row.role != role:
+                session.query(SessionRow).filter(SessionRow.user == name).delete()
             row.role = role
 
     def disable(self, name: str, disabled: bool = True) -> None:

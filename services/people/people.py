@@ -9,7 +9,7 @@ from services.errors import SignedOut
 from services.people.accounts import Accounts
 from services.people.audit import Audit
 from services.people.lately import Lately
-from services.people.models import Person, Proof, Reach
+from services.people.models import Person, Proof, Reach, Scope
 from services.people.secret import hashed
 from services.people.sessions import Sessions
 from services.people.shares import Shares
@@ -76,12 +76,36 @@ class People:
             return None
         return self._lately.ask((person, editing), lambda: self._reach(person, editing))
 
+    def scopes(self, person: Person) -> frozenset[Scope]:
+        """Return what somebody may do now: less than when they came, where that was taken away.
+
+        Raises:
+            SignedOut: their session or token has ended meanwhile.
+        """
+        if person.everything:
+            return person.scopes
+        return person.scopes & self._lately.ask(
+            (person.proof, person.key, "scopes"), lambda: self._scopes(person)
+        )
+
+    def _scopes(self, person: Person) -> frozenset[Scope]:
+        kept = self.tokens if person.proof is Proof.TOKEN else self.sessions
+        scopes = kept.scopes(person.key)
+        if scopes is None:
+            raise _signed_out(person)
+        return scopes
+
     def _reach(self, person: Person, editing: bool) -> Reach:
+        self.scopes(person)
         if person.proof is Proof.TOKEN:
-            if not self.tokens.holds(person.key):
-                raise SignedOut("This token has expired or was revoked.")
             return self.shares.reach(person, (), editing)
         links = self.sessions.links(person.key)
         if links is None:
-            raise SignedOut("You are signed out. Reload the page to sign in again.")
+            raise _signed_out(person)
         return self.shares.reach(person, links, editing)
+
+
+def _signed_out(person: Person) -> SignedOut:
+    if person.proof is Proof.TOKEN:
+        return SignedOut("This token has expired or was revoked.")
+    return SignedOut("You are signed out. Reload the page to sign in again.")

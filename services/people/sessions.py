@@ -87,15 +87,19 @@ class Sessions:
                     again.expires_at = min(now + self._idle, longest)
                 if row.user and (seen := session.get(UserRow, row.user)):
                     seen.seen_at = now
-        if user is None:
-            return Person("", frozenset({Scope.READ}), Proof.SESSION, key)
-        return Person(user.name, SCOPES[Role(user.role)], Proof.SESSION, key)
+        return Person(user.name if user else "", _scopes(user), Proof.SESSION, key)
 
     def links(self, key: str) -> list[str] | None:
         """Return the ids of the links that a session opened; None when it has ended."""
         with self._database.read() as session:
             found = self._find(session, key, self._clock())
             return list(found[0].links) if found else None
+
+    def scopes(self, key: str) -> frozenset[Scope] | None:
+        """Return what whoever has a session may do by now; None when it has ended."""
+        with self._database.read() as session:
+            found = self._find(session, key, self._clock())
+            return _scopes(found[1]) if found else None
 
     def active(self) -> int:
         """Return the number of sessions that have not ended."""
@@ -144,3 +148,8 @@ class Sessions:
                 )
             )
         return secret
+
+
+def _scopes(user: UserRow | None) -> frozenset[Scope]:
+    """Return what somebody may do; a guest looks at what links show."""
+    return frozenset({Scope.READ}) if user is None else SCOPES[Role(user.role)]

@@ -46,12 +46,15 @@ class Tokens:
         """Make a token for somebody; return its secret, which is not kept, and what is known.
 
         Raises:
-            AccountError: it would allow more than they may do, or nothing.
+            AccountError: it would allow more than they may do, or nothing; or their account is
+                closed.
         """
         wanted, now = frozenset(scopes), self._clock()
         secret = PREFIX + new_secret()
         with self._database.write() as session:
             row = session.get(UserRow, user)
+            if row is not None and row.disabled:
+                raise AccountError(f"The account of “{user}” is closed: it gets no tokens.")
             if row is None or not wanted or not wanted <= SCOPES[Role(row.role)]:
                 raise AccountError("A token may do some of what you may do yourself, not more.")
             made = TokenRow(
@@ -95,12 +98,13 @@ class Tokens:
                     again.seen_at = now
         return person
 
-    def holds(self, id: str) -> bool:
-        """Whether a token is still valid."""
+    def scopes(self, id: str) -> frozenset[Scope] | None:
+        """Return what a token allows by now; None when it has ended."""
         with self._database.read() as session:
             row = session.get(TokenRow, id)
             user = session.get(UserRow, row.user) if row else None
-            return row is not None and _person(row, user, self._clock()) is not None
+            person = _person(row, user, self._clock()) if row else None
+            return person.scopes if person else None
 
 
 def _person(row: TokenRow, user: UserRow | None, now: float) -> Person | None:

@@ -43,13 +43,17 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory):
+def team(data):
     """A server on which ana is the admin and bo a person."""
-    data = tmp_path_factory.mktemp("team") / "data"
     command(data, "users", "add", "ana", "--admin", "--password-stdin", typed=WORD + "\n")
     command(data, "users", "add", "bo", "--password-stdin", typed=WORD + "\n")
     with serving(data, SCRIPTORIUM_MODE="accounts") as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("team") / "data"
 
 
 def sign_in(page: Page, name: str, password: str = WORD) -> None:
@@ -87,7 +91,6 @@ def test_people_see_their_own_and_what_is_shared(team, open_page, tmp_path):
     ana.get_by_role("button", name="Open: bo: 1 file").click()
     ana.get_by_label("Why").fill("bo asked for help")
     ana.get_by_label("Why").press("Enter")
-    ana.get_by_role("dialog").get_by_role("button", name="Open", exact=True).click()
     expect(ana.get_by_role("heading", name="plan of bo.pdf")).to_be_visible()
     expect(ana.get_by_role("button", name="More")).to_have_count(0)
     ana.goto(f"{team}/team")
@@ -123,6 +126,44 @@ def test_a_token_is_shown_once_and_signing_out_ends_the_session(team, open_page)
     expect(page.get_by_text("Sign in to see your batches.")).to_be_visible()
     page.goto(f"{team}/account")
     expect(page.get_by_text("Sign in to see your batches.")).to_be_visible()
+
+
+def test_a_person_is_added_by_the_keyboard_alone(team, data, open_page):
+    page, cy = open_page(f"{team}/team"), f"cy-{time.time_ns()}"  # another one at a second try
+    sign_in(page, "ana")
+    page.get_by_role("button", name="Add a person").click()
+    page.get_by_role("dialog").get_by_label("Name").focus()
+    for typed, key in ((cy, "Tab"), (WORD, "Tab"), ("", "Tab"), ("", "Tab")):
+        page.keyboard.type(typed)
+        page.keyboard.press(key)  # the last ones go by the eye and the roles
+    expect(page.get_by_role("dialog").get_by_role("button", name="Add", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text(cy)).to_be_visible()
+
+
+def test_an_open_dialog_ends_with_what_its_person_may_do(team, data, open_page):
+    eve = f"eve-{time.time_ns()}"  # another one at a second try
+    command(data, "users", "add", eve, "--admin", "--password-stdin", typed=WORD + "\n")
+    page = open_page(f"{team}/team")
+    sign_in(page, eve)
+    page.get_by_role("button", name="Add a person").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("mallory")
+    dialog.get_by_role("textbox", name="Password").fill(WORD)
+    command(data, "users", "role", eve, "person")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("You are signed out").first).to_be_visible()
+    assert "mallory" not in command(data, "users", "list")
+
+    page.goto(f"{team}/account")
+    sign_in(page, eve)
+    page.get_by_role("button", name="New token").click()
+    expect(dialog.get_by_role("button", name="Make it")).to_be_enabled()
+    command(data, "users", "password", eve, "--password-stdin", typed=WORD + "2\n")
+    dialog.get_by_role("button", name="Make it").click()
+    expect(page.get_by_text("You are signed out").first).to_be_visible()
+    expect(dialog.locator("code")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")

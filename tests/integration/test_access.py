@@ -20,6 +20,9 @@ from streamlit.testing.v1 import AppTest
 
 import pages.components
 import pages.context
+import services.runtime
+from services.account import Account
+from services.admin import Admin
 from services.api import app
 from services.api.door import COOKIE
 from services.api.v1.app import API, OPENAI
@@ -440,6 +443,56 @@ def test_the_end_of_a_batch_is_told_to_its_owner_only(house, monkeypatch, who):
     assert bool(shown.toast) == (who == "owner")
 
 
+@pytest.fixture
+def open_page(house, monkeypatch):
+    """Open a page as a browser with a session's secret does, which may end meanwhile."""
+    monkeypatch.setattr(services.runtime, "running", [house.runtime])
+    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
+    monkeypatch.setattr(pages.components, "rows", lambda items, **_: None)
+
+    def opened(page: str, secret: str | None, **parameters: str) -> AppTest:
+        cookies = {COOKIE: secret} if secret else {}
+        monkeypatch.setattr(pages.context, "cookies", lambda: cookies)
+        shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
+        for name, value in parameters.items():
+            shown.query_params[name] = value
+        return shown.run()
+
+    return opened
+
+
+@pytest.mark.parametrize("page", ASKED)
+@pytest.mark.parametrize("who", ["nobody", "an ended session"])
+def test_a_page_shows_nothing_to_nobody(house, open_page, page, who):
+    cookie = house.headers["ended session"]["Cookie"].partition("=")[2]
+    given = {name: getattr(house, value) for name, value in ASKED[page].items()}
+    shown = open_page(page, cookie if who == "an ended session" else None, **given)
+    assert not shown.exception and SECRET not in str(shown.main)
+    if page != "guest.py":  # which says what it says to everybody
+        assert [title.value for title in shown.title] == ["You are signed out"]
+
+
+def test_a_part_whose_person_may_not_see_it_any_more_says_so_in_its_place():
+    shown = AppTest.from_string(
+        """
+from pages import context
+from services.errors import NotAllowed
+
+
+@context.refreshing(None)
+def part():
+    raise NotAllowed("Only an admin of this instance may do that.")
+
+
+part()
+""",
+        default_timeout=60,
+    ).run()
+    assert not shown.exception
+    said = pages.context.plain("Only an admin of this instance may do that.")
+    assert [one.value for one in shown.error] == [said]
+
+
 def test_a_part_whose_session_has_ended_has_the_whole_page_run_again():
     shown = AppTest.from_string(
         """
@@ -571,6 +624,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
         for call in (
             lambda f: f.admin,
             lambda f: f.admin.set_terms(("Ana Ruiz",), ()),
+            lambda f: f.downloads,
             lambda f: f.counts(),
             lambda f: f.pause(),
             lambda f: f.resume(),
@@ -594,6 +648,102 @@ def test_what_is_for_admins_is_for_nobody_else(house):
         ):
             with pytest.raises(NotAllowed):
                 call(front)
+
+
+ADMIN_CALLS = {
+    "users": lambda a: a.users(),
+    "add_user": lambda a: a.add_user("evil", WORD, Role.ADMIN),
+    "set_password": lambda a: a.set_password("bo", WORD + "2"),
+    "set_role": lambda a: a.set_role("eve", Role.ADMIN),
+    "disable": lambda a: a.disable("ana"),
+    "batches": lambda a: a.batches(),
+    "count_batches": lambda a: a.count_batches(),
+    "open_batch": lambda a: a.open_batch("b", "to read it"),
+    "audit": lambda a: a.audit(),
+    "count_audit": lambda a: a.count_audit(),
+}
+ACCOUNT_CALLS = {
+    "user": lambda a: a.user(),
+    "set_password": lambda a: a.set_password(WORD, WORD + "2"),
+    "tokens": lambda a: a.tokens(),
+    "create_token": lambda a: a.create_token("t", [Scope.READ]),
+    "revoke_token": lambda a: a.revoke_token("t"),
+    "sign_out_everywhere": lambda a: a.sign_out_everywhere(),
+}
+
+
+@pytest.mark.parametrize(("kind", "calls"), [(Admin, ADMIN_CALLS), (Account, ACCOUNT_CALLS)])
+def test_every_method_of_what_is_held_for_long_is_in_the_matrix(kind, calls):
+    members = inspect.getmembers(kind, inspect.isfunction)
+    assert {name for name, _ in members if not name.startswith("_")} == set(calls)
+
+
+@pytest.fixture
+def eve(house):
+    """An admin with a page open, who is gone after the test."""
+    people = house.runtime.people
+    people.accounts.add("eve", WORD, Role.ADMIN)
+    person = people.identify(people.sessions.begin("eve"), None)
+    yield house.runtime.seen_by(person)
+    if people.accounts.get("eve"):
+        people.accounts.remove("eve")
+
+
+TAKEN = {
+    "no admin any more": lambda people: people.accounts.set_role("eve", Role.PERSON),
+    "closed": lambda people: people.accounts.disable("eve"),
+    "removed": lambda people: people.accounts.remove("eve"),
+    "new password": lambda people: people.accounts.set_password("eve", WORD + "2"),
+    "signed out": lambda people: people.sessions.end_all("eve"),
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_what_a_dialog_holds_ends_with_what_its_person_may_do(house, eve, taken):
+    people, runtime = house.runtime.people, house.runtime
+    admin, account, uploads = eve.admin, eve.account, eve.uploads
+    downloads = eve.downloads
+    assert admin.users() and account.user() and uploads and downloads is runtime.downloads
+    TAKEN[taken](people)
+    for name, call in ADMIN_CALLS.items():
+        with pytest.raises(NotAllowed):
+            call(admin)
+        assert people.accounts.get("evil") is None, name
+    for call in ACCOUNT_CALLS.values():
+        with pytest.raises(NotAllowed):
+            call(account)
+    for call in (
+        lambda: eve.downloads,
+        lambda: eve.uploads,
+        lambda: eve.pause(),
+        lambda: eve.counts(),
+        lambda: eve.batches(),
+        lambda: eve.new_workspace(),
+    ):
+        with pytest.raises(NotAllowed):
+            call()
+    assert people.accounts.check("bo", WORD) and not people.accounts.get("ana").disabled
+    assert not people.tokens.of("eve")
+
+
+def test_a_role_that_goes_leaves_the_rest_of_an_open_page(house):
+    """A provider's groups take a role away at a sign-in elsewhere; this session stays."""
+    people = house.runtime.people
+    people.accounts.enter("https://p 77", "gil", Role.ADMIN)
+    front = house.runtime.seen_by(people.identify(people.sessions.begin("gil"), None))
+    admin = front.admin
+    people.accounts.enter("https://p 77", "gil", Role.PERSON)
+    for call in (
+        *(lambda call=call: call(admin) for call in ADMIN_CALLS.values()),
+        lambda: front.downloads,
+        lambda: front.counts(),
+        lambda: front.resume(),
+    ):
+        with pytest.raises(NotAllowed, match="Only an admin"):
+            call()
+    assert front.batches() == [] and front.account.user().name == "gil"
+    assert front.uploads and front.may(Scope.SUBMIT) and not front.may(Scope.ADMIN)
+    people.accounts.remove("gil")
 
 
 def test_an_account_is_reached_by_who_signed_in_only(house):
@@ -748,6 +898,7 @@ HARMLESS = {
         "indexing",
         "inspect",
         "require",
+        "may",
     ),
     *("seen_by", "may_change", "may_correct", "log_action", "close", "start", "stop"),
 }

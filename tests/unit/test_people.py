@@ -139,16 +139,55 @@ def test_a_session_ends_after_thirty_days_even_with_use(people, clock):
         lambda people, secret: people.accounts.disable("bo"),
         lambda people, secret: people.accounts.remove("bo"),
         lambda people, secret: people.accounts.set_password("bo", WORD + "2"),
+        lambda people, secret: people.accounts.set_role("bo", Role.ADMIN),
     ],
-    ids=["sign-out", "everywhere", "closed", "removed", "password"],
+    ids=["sign-out", "everywhere", "closed", "removed", "password", "role"],
 )
 def test_what_ends_a_session_ends_what_it_reaches(people, ending):
     secret, person = signed_in(people, "bo")
     assert people.reach(person).owner == "bo"
     ending(people, secret)
     assert people.identify(secret, None) is None
+    for ask in (people.reach, people.scopes):
+        with pytest.raises(SignedOut):
+            ask(person)
+
+
+def test_a_role_that_stays_the_same_ends_no_session(people):
+    secret, _ = signed_in(people, "bo")
+    people.accounts.set_role("bo", Role.PERSON)
+    assert people.identify(secret, None) is not None
+
+
+def test_what_somebody_may_do_is_judged_by_their_role_now(people, clock, store_url):
+    people.accounts.set_role("bo", Role.ADMIN)
+    _, person = signed_in(people, "bo")
+    token, _ = people.tokens.create("bo", "t", [Scope.READ, Scope.ADMIN])
+    program = people.identify(None, token)
+    assert Scope.ADMIN in people.scopes(person) & people.scopes(program)
+    with contextlib.closing(People(store_url, 12 * HOUR, clock)) as others:
+        # A provider's groups say it at the next sign-in, which leaves the other sessions.
+        others.accounts.enter("https://p 17", "cy", Role.ADMIN)
+        others.accounts.set_role("bo", Role.PERSON)
+        again = others.sessions.begin("bo")
+    clock.now += lately.SECONDS
+    assert people.scopes(program) == {Scope.READ}
     with pytest.raises(SignedOut):
-        people.reach(person)
+        people.scopes(person)
+    assert people.scopes(people.identify(again, None)) == {Scope.READ, Scope.SUBMIT}
+
+
+def test_a_role_that_a_provider_takes_away_ends_what_an_open_page_may_do(people):
+    people.accounts.enter("https://p 17", "cy", Role.ADMIN)
+    _, person = signed_in(people, "cy")
+    people.accounts.enter("https://p 17", "cy", Role.PERSON)
+    assert people.scopes(person) == {Scope.READ, Scope.SUBMIT}
+    people.accounts.enter("https://p 17", "cy", Role.ADMIN)
+    assert people.scopes(person) == set(Scope)
+    people.accounts.enter("https://p 17", "cy", Role.PERSON)
+    _, person = signed_in(people, "cy")
+    people.accounts.enter("https://p 17", "cy", Role.ADMIN)
+    assert people.scopes(person) == {Scope.READ, Scope.SUBMIT}, "never more than they came with"
 
 
 def test_what_another_process_changes_is_known_a_second_later(people, clock, store_url):
@@ -202,6 +241,20 @@ def test_a_token_never_allows_more_than_its_person(people):
     assert not people.tokens.revoke(token.id, "bo"), "somebody else's"
     assert people.tokens.revoke(token.id, "ana")
     assert people.identify(None, secret) is None
+
+
+def test_a_password_that_somebody_else_sets_ends_tokens(people):
+    secret, _ = people.tokens.create("bo", "t", [Scope.READ])
+    people.accounts.set_password("bo", WORD + "2", keep_tokens=True)
+    assert people.identify(None, secret) is not None
+    people.accounts.set_password("bo", WORD + "3")
+    assert people.identify(None, secret) is None and not people.tokens.of("bo")
+
+
+def test_a_closed_account_gets_no_token(people):
+    people.accounts.disable("bo")
+    with pytest.raises(AccountError, match="closed"):
+        people.tokens.create("bo", "t", [Scope.READ])
 
 
 def test_shares_reach_who_they_are_for_until_they_end(people, clock):
