@@ -68,13 +68,20 @@ def _row(share: Share, job_id: str | None) -> dict[str, object]:
         if share.expires_at
         else "",
     ]
-    icons = {Audience.TEAM: "group", Audience.PERSON: "person", Audience.LINK: "link"}
+    icons = {
+        Audience.TEAM: "group",
+        Audience.PERSON: "person",
+        Audience.LINK: "link",
+        Audience.ADMIN: "shield_person",
+    }
     made = f"{datetime.fromtimestamp(share.created_at):%d %b %Y}"
     return components.row(
         share.id,
-        {Audience.TEAM: "The team", Audience.LINK: f"A link of {made}"}.get(
-            share.audience, share.person or ""
-        ),
+        {
+            Audience.TEAM: "The team",
+            Audience.LINK: f"A link of {made}",
+            Audience.ADMIN: f"{share.person}, an admin who said why",
+        }.get(share.audience, share.person or ""),
         icon=icons[share.audience],
         detail=" · ".join(part for part in parts if part),
         actions=[("revoke", "End")],

@@ -11,6 +11,7 @@ from services.errors import ScriptoriumError
 from services.jobs.models import BatchSummary
 from services.people.accounts import User
 from services.people.models import Role
+from services.people.shares import Share
 
 PER_PAGE = 20
 
@@ -150,6 +151,34 @@ def show_batches() -> None:
         open_batch(clicked[1])
 
 
+def link_row(share: Share) -> dict[str, object]:
+    """Return the row of somebody's link."""
+    ends = f"{datetime.fromtimestamp(share.expires_at):%d %b %Y, %H:%M}" if share.expires_at else ""
+    what = "one file of the batch" if share.job_id else "the batch"
+    return components.row(
+        share.id,
+        f"{share.by}: {what} {share.batch_id[:8]}",
+        icon="link",
+        detail=f"made {datetime.fromtimestamp(share.created_at):%d %b %Y, %H:%M} · "
+        + (f"until {ends}" if ends else "until somebody ends it"),
+        actions=[("end", "End")],
+    )
+
+
+def show_links() -> None:
+    """Show everybody's links, so that an admin can end them."""
+    st.subheader("Links")
+    pages = max(1, -(-admin.count_links() // PER_PAGE))
+    page = st.pagination(pages, key="links-page") if pages > 1 else 1
+    found = admin.links(PER_PAGE, (page - 1) * PER_PAGE)
+    st.caption(
+        "Whoever has one sees what it shows, without signing in." if found else "None at present."
+    )
+    if found and (clicked := components.rows([link_row(one) for one in found], key="links")):
+        admin.end_link(clicked[1])
+        st.rerun()
+
+
 def show_audit() -> None:
     """Show who did what."""
     st.subheader("Audit log")
@@ -175,4 +204,5 @@ def show_audit() -> None:
 st.title("Team")
 show_people()
 show_batches()
+show_links()
 show_audit()

@@ -12,7 +12,7 @@ from services.people.accounts import User
 from services.people.audit import Line
 from services.people.models import Role, Scope
 from services.people.people import People
-from services.people.shares import Audience
+from services.people.shares import Audience, Share
 
 if TYPE_CHECKING:
     from services.team import Team
@@ -86,7 +86,9 @@ class Admin:
         return self._team.store.count_batches()
 
     def open_batch(self, batch_id: str, reason: str) -> None:
-        """Let the admin see somebody's batch for an hour; the audit log says so, and why.
+        """Let the admin see somebody's batch for an hour, or until they are none any more.
+
+        The audit log says that they did, and why.
 
         Raises:
             AccountError: no reason was given, or there is no such batch.
@@ -97,8 +99,24 @@ class Admin:
         self._team.log_action("open content", batch_id, f"of {batch.owner}: {why}")
         name = self._team.person.name
         self._people.shares.create(
-            name, batch_id, audience=Audience.PERSON, person=name, seconds=OPENED_FOR
+            name, batch_id, audience=Audience.ADMIN, person=name, seconds=OPENED_FOR
         )
+
+    def links(self, limit: int = 50, offset: int = 0) -> list[Share]:
+        """Return everybody's links that have not ended, the newest first."""
+        return self._people.shares.links(limit, offset)
+
+    def count_links(self) -> int:
+        """Return their number."""
+        return self._people.shares.count_links()
+
+    def end_link(self, id: str) -> bool:
+        """End somebody's link; return whether there was one."""
+        share = self._people.shares.get(id)
+        if share is None or share.audience is not Audience.LINK:
+            return False
+        self._team.log_action("end link", share.job_id or share.batch_id, f"of {share.by}")
+        return self._people.shares.revoke(id)
 
     def audit(self, limit: int = 50, offset: int = 0) -> list[Line]:
         """Return the audit log, the newest line first."""

@@ -166,7 +166,7 @@ class Runtime(Front):
 
     def stop(self) -> None:
         """Put back what runs, stop every thread and process, and free the data directory."""
-        self.downloads.cancel()
+        self._downloads.cancel()
         self._watcher.stop()
         self._pulse.stop()
         self._turns.close()

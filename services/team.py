@@ -174,6 +174,8 @@ class Team:
             AccountError: there is no such batch, job or person.
         """
         self.require(Scope.SUBMIT)
+        if audience is Audience.ADMIN:
+            raise AccountError("An admin opens content by saying why.")
         if self.own_batch(batch_id) is None:
             raise AccountError("There is no such batch any more.")
         job = self.own_job(job_id) if job_id else None

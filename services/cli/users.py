@@ -74,7 +74,7 @@ def role(
 
 @app.command()
 def disable(name: Name, verbose: Verbose = False) -> None:
-    """Close an account: its sessions and tokens end, its batches stay."""
+    """Close an account: its sessions and links end, its tokens do nothing, its batches stay."""
 
     def act(front: Front) -> str:
         front.people.accounts.disable(name)

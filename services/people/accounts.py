@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from services.errors import AccountError
 from services.people.models import Role
 from services.people.schema import SessionRow, ShareRow, TokenRow, UserRow
+from services.people.shares import Audience
 from services.store.database import Database
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
@@ -125,7 +126,10 @@ class Accounts:
             row.role = role
 
     def disable(self, name: str, disabled: bool = True) -> None:
-        """Close somebody's account, which ends their sessions and tokens, or open it again.
+        """Close somebody's account, or open it again.
+
+        That ends their sessions and the links that they made; their tokens do nothing until it is
+        opened again.
 
         Raises:
             AccountError: there is nobody of that name, or no admin would be left.
@@ -137,9 +141,10 @@ class Accounts:
             row.disabled, row.failures, row.locked_until = disabled, 0, 0.0
             if disabled:
                 session.query(SessionRow).filter(SessionRow.user == name).delete()
+                _end_links(session, name)
 
     def remove(self, name: str) -> None:
-        """Remove somebody, with their sessions and tokens; their batches stay.
+        """Remove somebody, with their sessions, tokens and links; their batches stay.
 
         Raises:
             AccountError: there is nobody of that name, or no admin would be left.
@@ -151,6 +156,7 @@ class Accounts:
             session.query(SessionRow).filter(SessionRow.user == name).delete()
             session.query(TokenRow).filter(TokenRow.user == name).delete()
             session.query(ShareRow).filter(ShareRow.person == name).delete()
+            _end_links(session, name)
             session.delete(row)
 
     def check(self, name: str, password: str) -> User | None:
@@ -237,6 +243,12 @@ def _require(row: UserRow | None, name: str) -> UserRow:
     if row is None:
         raise AccountError(f"There is nobody with the name “{name}”.")
     return row
+
+
+def _end_links(session: Session, name: str) -> None:
+    """End the links of somebody: nobody else knows who has them."""
+    theirs = (ShareRow.by == name, ShareRow.audience == Audience.LINK)
+    session.query(ShareRow).filter(*theirs).delete()
 
 
 def _require_another_admin(session: Session, name: str) -> None:

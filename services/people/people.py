@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from services.errors import SignedOut
 from services.people.accounts import Accounts
@@ -96,7 +97,7 @@ class People:
         return scopes
 
     def _reach(self, person: Person, editing: bool) -> Reach:
-        self.scopes(person)
+        person = replace(person, scopes=self.scopes(person))
         if person.proof is Proof.TOKEN:
             return self.shares.reach(person, (), editing)
         links = self.sessions.links(person.key)

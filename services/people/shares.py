@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
-from services.people.models import Person, Reach
+from services.people.models import Person, Reach, Scope
 from services.people.schema import ShareRow
 from services.people.secret import hashed, new_secret
 from services.store.database import Database
@@ -22,13 +22,15 @@ class Audience(StrEnum):
     PERSON = "person"
     TEAM = "team"
     LINK = "link"
+    ADMIN = "admin"
+    """An admin who opened somebody's content and said why; `person` is who."""
 
 
 @dataclass(frozen=True)
 class Share:
     """That others may see a batch, or one job of it, and with `editing` correct it.
 
-    `person` is set for the audience of one. Times are seconds since the epoch.
+    `person` is set for an audience of one. Times are seconds since the epoch.
     """
 
     id: str
@@ -102,6 +104,20 @@ class Shares:
             rows = session.scalars(query.order_by(ShareRow.created_at.desc()))
             return [_share(row) for row in rows]
 
+    def links(self, limit: int = 50, offset: int = 0) -> list[Share]:
+        """Return everybody's links that have not ended, the newest first."""
+        query = select(ShareRow).where(ShareRow.audience == Audience.LINK, self._holds())
+        query = query.order_by(ShareRow.created_at.desc(), ShareRow.id)
+        with self._database.read() as session:
+            return [_share(row) for row in session.scalars(query.limit(limit).offset(offset))]
+
+    def count_links(self) -> int:
+        """Return the number of everybody's links that have not ended."""
+        query = select(func.count()).select_from(ShareRow)
+        with self._database.read() as session:
+            held = query.where(ShareRow.audience == Audience.LINK, self._holds())
+            return session.scalar(held) or 0
+
     def get(self, id: str) -> Share | None:
         """Return a share, or None."""
         with self._database.read() as session:
@@ -120,7 +136,8 @@ class Shares:
         """Return whose work somebody can see, or with `editing` may correct.
 
         Args:
-            person: Who; a guest sees what the links show and nothing else.
+            person: Who, with what they may do now; a guest sees what the links show and nothing
+                else, and only an admin what one opened.
             links: The ids of the links that they opened.
             editing: Whether only what they may also change counts.
         """
@@ -128,6 +145,8 @@ class Shares:
         if not person.is_guest:
             to_me = and_(ShareRow.audience == Audience.PERSON, ShareRow.person == person.name)
             mine += [ShareRow.audience == Audience.TEAM, to_me]
+        if person.may(Scope.ADMIN):
+            mine += [and_(ShareRow.audience == Audience.ADMIN, ShareRow.person == person.name)]
         query = select(ShareRow.batch_id, ShareRow.job_id).where(or_(*mine), self._holds())
         if editing:
             query = query.where(ShareRow.editing)

@@ -27,7 +27,7 @@ from services.api import app
 from services.api.door import COOKIE
 from services.api.v1.app import API, OPENAI
 from services.config import Settings
-from services.errors import NotAllowed, StoreUnavailable
+from services.errors import AccountError, NotAllowed, StoreUnavailable
 from services.front import Front
 from services.jobs.models import JobFilter, State
 from services.jobs.once import Once
@@ -659,6 +659,9 @@ ADMIN_CALLS = {
     "batches": lambda a: a.batches(),
     "count_batches": lambda a: a.count_batches(),
     "open_batch": lambda a: a.open_batch("b", "to read it"),
+    "links": lambda a: a.links(),
+    "count_links": lambda a: a.count_links(),
+    "end_link": lambda a: a.end_link("s"),
     "audit": lambda a: a.audit(),
     "count_audit": lambda a: a.count_audit(),
 }
@@ -770,6 +773,34 @@ def test_an_admin_opens_content_with_a_reason_that_is_kept(house):
         if share.by == "ana":
             runtime.people.shares.revoke(share.id)
     assert front.result(house.document) is None
+
+
+def test_an_admin_who_opens_content_keeps_what_was_shared_with_them(house):
+    owner, admin = house.front("owner"), house.front("admin")
+    share, _ = owner.share(house.batch_id, None, Audience.PERSON, "ana", editing=True)
+    job = admin.job(house.recording)
+    assert admin.may_correct(job)
+    admin.admin.open_batch(house.batch_id, "bo asked")
+    assert admin.may_correct(job) and share in owner.shares(house.batch_id)
+    with pytest.raises(AccountError):
+        owner.share(house.batch_id, None, Audience.ADMIN, "cy")
+    for one in owner.shares(house.batch_id):
+        if one.audience is not Audience.LINK:
+            assert owner.unshare(one.id)
+    assert admin.job(house.recording) is None
+
+
+def test_an_admin_ends_somebodys_link_and_the_log_says_so(house):
+    owner, admin = house.front("owner"), house.front("admin")
+    share, _ = owner.share(house.batch_id, house.recording, Audience.LINK)
+    team, _ = owner.share(house.batch_id, None, Audience.TEAM)
+    assert share in admin.admin.links() and admin.admin.count_links() == 2
+    assert not admin.admin.end_link(team.id), "no link"
+    assert admin.admin.end_link(share.id) and not admin.admin.end_link(share.id)
+    assert share not in owner.shares(house.batch_id) and owner.unshare(team.id)
+    line = admin.admin.audit(limit=2)[-1]
+    assert (line.who, line.action, line.object) == ("ana", "end link", house.recording)
+    assert line.detail == "of bo"
 
 
 def test_what_is_shared_is_seen_and_what_is_not_said_stays_with_its_owner(house):

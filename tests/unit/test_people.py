@@ -281,6 +281,50 @@ def test_a_new_share_with_the_same_takes_the_place_of_the_old(people):
     assert not only.editing
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [lambda a: a.disable("bo"), lambda a: a.remove("bo")],
+    ids=["closed", "removed"],
+)
+def test_links_end_with_the_account_of_who_made_them(people, gone):
+    _, link = people.shares.create("bo", "b1", audience=Audience.LINK)
+    _, other = people.shares.create("ana", "b2", audience=Audience.LINK)
+    people.shares.create("bo", "b1", audience=Audience.TEAM)
+    _, ana = signed_in(people, "ana")
+    gone(people.accounts)
+    assert people.sessions.open_link(link, None) is None
+    assert people.sessions.open_link(other, None) is not None
+    assert people.reach(ana).batches == {"b1"}, "the team still works on it"
+    people.accounts.add("cy", WORD)
+    people.shares.inherit("bo", "cy")
+    assert people.sessions.open_link(link, None) is None, "nor does an heir open it again"
+    assert [share.batch_id for share in people.shares.links()] == ["b2"]
+    assert people.shares.count_links() == 1
+
+
+def test_what_an_admin_opened_is_beside_what_was_shared_with_them(people):
+    shares = people.shares
+    people.accounts.set_role("bo", Role.ADMIN)
+    shares.create("ana", "b1", audience=Audience.PERSON, person="bo", editing=True)
+    shares.create("bo", "b1", audience=Audience.ADMIN, person="bo", seconds=HOUR)
+    shares.create("bo", "b2", audience=Audience.ADMIN, person="bo", seconds=HOUR)
+    _, bo = signed_in(people, "bo")
+    _, ana = signed_in(people, "ana")
+    assert people.reach(bo, editing=True).batches == {"b1"}, "as it was shared"
+    assert people.reach(bo).batches == {"b1", "b2"} and not people.reach(ana).batches
+    reading, _ = people.tokens.create("bo", "t", [Scope.READ])
+    assert people.reach(people.identify(None, reading)).batches == {"b1"}, "it is no admin"
+
+
+def test_what_an_admin_opened_closes_with_the_role(people):
+    people.accounts.enter("https://p 17", "cy", Role.ADMIN)
+    people.shares.create("cy", "b1", audience=Audience.ADMIN, person="cy", seconds=HOUR)
+    _, cy = signed_in(people, "cy")
+    assert people.reach(cy).batches == {"b1"}
+    people.accounts.enter("https://p 17", "cy", Role.PERSON)
+    assert not people.reach(cy).batches, "in a session that stays"
+
+
 def test_a_link_opens_for_a_guest_and_for_who_is_signed_in(people, clock):
     share, link = people.shares.create("ana", "b1", "j1", audience=Audience.LINK, seconds=HOUR)
     secret, batch_id, job_id = people.sessions.open_link(link, None)
