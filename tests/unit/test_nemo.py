@@ -253,3 +253,31 @@ def test_weights_are_mapped_from_the_disk_where_their_format_allows_it(
     assert mapped == [zipped]
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, expected[name])
+
+
+class Hostile:
+    """What unpickling it does is what a stranger wants."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_that_would_run_something_are_refused(tmp_path, temp, monkeypatch, zipped):
+    import torch
+
+    directory, trace = tmp_path / "unpacked", tmp_path / "it-ran"
+    with tarfile.open(checkpoints.find(DIGITS)) as archive:
+        archive.extractall(directory, filter="data")
+    torch.save(
+        {"weights": Hostile(trace)},
+        directory / "model_weights.ckpt",
+        _use_new_zipfile_serialization=zipped,
+    )
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    with pytest.raises(ModelUnavailable, match="NeMo could not load"):
+        load(str(directory), Settings(data_dir=tmp_path / "data", device="cpu"), quiet)
+    assert not trace.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -71,7 +72,8 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
 def _connector() -> Any:
     """Return NeMo's reader of checkpoints, whose weights stay on the disk until they are copied.
 
-    NeMo's own has them in memory twice while a model is loaded.
+    NeMo's own has them in memory twice while a model is loaded. Weights are pickled, and here they
+    can name no program to run, whatever the environment says.
     """
     import torch
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
@@ -79,12 +81,15 @@ def _connector() -> Any:
     class Mapped(SaveRestoreConnector):  # type: ignore[misc]
         @staticmethod
         def _load_state_dict_from_disk(model_weights: str, map_location: Any = "cpu") -> Any:
+            read = functools.partial(
+                torch.load, model_weights, map_location=map_location, weights_only=True
+            )
             try:
-                return torch.load(model_weights, map_location=map_location, mmap=True)
+                return read(mmap=True)
             except RuntimeError as error:  # a file of before PyTorch 1.6
                 if "mmap can only be used" not in str(error):
                     raise
-                return torch.load(model_weights, map_location=map_location)
+                return read()
 
     return Mapped()
 
