@@ -32,7 +32,8 @@ from services.jobs.reading import StoreReader
 from services.jobs.schema import BatchRow, JobRow, RemovalRow, WatchedRow
 from services.jobs.store import JobStore
 from services.library.library import Library
-from services.people.schema import SessionRow
+from services.people.schema import SessionRow, ShareRow, TokenRow
+from services.people.shares import Audience
 from services.runtime import LOCK
 from services.store.database import Database
 
@@ -89,8 +90,10 @@ def backup(settings: Settings, target: Path, library: bool = True) -> Content:
 def restore(settings: Settings, source: Path, force: bool = False) -> Content:
     """Put a backup into the data directory of the settings; its server must not run.
 
-    Everybody is signed out. Where the backup has no library, everything is indexed again at the
-    next start. Nothing is deleted: what was there before is kept in a directory beside it.
+    Everybody is signed out, and tokens and links end: some may have been ended after the backup.
+    The accounts are as they were then. Where the backup has no library, everything is indexed
+    again at the next start. Nothing is deleted: what was there before is kept in a directory
+    beside it.
 
     Args:
         force: Also where the data directory holds something.
@@ -238,7 +241,7 @@ def _unpack(source: Path, part: Path) -> dict[str, Any]:
 
 
 def _adapt(copy: Path, manifest: dict[str, Any], settings: Settings) -> int:
-    """Sign everybody out, and lead the paths in the store to where the files are now."""
+    """End sessions, tokens and links; lead the paths in the store to where the files are now."""
     moved = {
         manifest["temp_root"]: str(settings.temp_root),
         manifest["data_dir"]: str(settings.data_dir),
@@ -248,6 +251,9 @@ def _adapt(copy: Path, manifest: dict[str, Any], settings: Settings) -> int:
         pass  # one of an earlier version is brought up to date
     with closing(Database(url)) as database, database.write() as session:
         session.execute(delete(SessionRow))
+        session.execute(delete(TokenRow))
+        passing = (Audience.LINK, Audience.ADMIN)
+        session.execute(delete(ShareRow).where(ShareRow.audience.in_(passing)))
         session.execute(delete(RemovalRow))  # the archive does not hold what was deleted
         for column in (BatchRow.workspace, JobRow.path, WatchedRow.workspace):
             for path in session.scalars(select(column).distinct()).all():

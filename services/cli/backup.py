@@ -52,6 +52,12 @@ def restore(
 
         made = restore(settings, source.absolute(), force)
         terminal.say(f"{made.jobs} files are in {settings.data_dir}.")
+        if settings.mode != "local":
+            terminal.say(
+                "Everybody is signed out; tokens and links have ended and have to be made anew. "
+                "Accounts, roles and passwords are as they were at the backup: close again whom "
+                "you closed since (python -m services users list)."
+            )
         if made.passages is None and settings.library:
             terminal.say("The library is made again when the server is started.")
         return Exit.DONE

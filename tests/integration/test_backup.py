@@ -15,7 +15,8 @@ from services.config import Settings
 from services.errors import BackupError, DirectoryInUse
 from services.files import operations
 from services.jobs.models import State
-from services.people.models import Role
+from services.people.models import Role, Scope
+from services.people.shares import Audience
 from services.runtime import Runtime
 from services.view import View
 from tests import media
@@ -52,6 +53,11 @@ def test_what_is_backed_up_while_it_runs_goes_on_where_it_is_restored(here, ther
         running = runtime.submit(files, owner="bo")
         runtime.people.accounts.add("ana", "correct horse battery", Role.ADMIN)
         secret = runtime.people.sessions.begin("ana")
+        token, _ = runtime.people.tokens.create("ana", "nightly", [Scope.READ])
+        shares = runtime.people.shares
+        _, link = shares.create("ana", first.id, audience=Audience.LINK)
+        shares.create("ana", first.id, audience=Audience.TEAM)
+        shares.create("ana", first.id, audience=Audience.ADMIN, person="ana")
         made = []
         thread = threading.Thread(target=lambda: made.append(backup(here, tmp_path / "all.tar")))
         thread.start()  # while the second batch is worked on
@@ -72,6 +78,9 @@ def test_what_is_backed_up_while_it_runs_goes_on_where_it_is_restored(here, ther
         assert runtime.original(broken.id).is_relative_to(there.temp_root), "kept for another try"
         assert runtime.people.accounts.check("ana", "correct horse battery")
         assert runtime.people.identify(secret, None) is None, "everybody is signed out"
+        assert runtime.people.identify(None, token) is None, "it may have been revoked since"
+        assert runtime.people.sessions.open_link(link, None) is None
+        assert [share.audience for share in runtime.people.shares.of(first.id)] == [Audience.TEAM]
 
 
 def test_each_job_that_is_done_in_a_copy_has_its_result_in_it(here, tmp_path):
