@@ -243,17 +243,18 @@ class Front(Shelves):
         return self._delete(self._changeable_ids(job_ids))
 
     def _delete(self, ids: list[str]) -> int:
+        batches = self._store.batches_of(ids)
         count = self._store.delete({id: self._results.directory(id) for id in ids})
-        self.people.shares.forget(job_ids=ids)
+        # A batch goes with its last job, and what was shared of it too.
+        gone = [batch_id for batch_id in batches if self._store.batch(batch_id) is None]
+        self.people.shares.forget(gone, ids)
         self.log_action("delete", detail=f"{count} files")
         self._tidy()
         return count
 
     def delete_batch(self, batch_id: str) -> int:
         """Delete a batch with all its jobs, results and originals; return how many jobs."""
-        count = self._delete(self._store.ids(self._changeable(JobFilter(batch_id))))
-        self.people.shares.forget([batch_id] if count else [])
-        return count
+        return self._delete(self._store.ids(self._changeable(JobFilter(batch_id))))
 
     def delete_mine(self) -> int:
         """Delete everything of one's own: batches, results, uploads; return how many files."""

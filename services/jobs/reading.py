@@ -37,7 +37,7 @@ from services.jobs.schema import (
     to_job,
 )
 from services.people.models import Reach
-from services.store.database import Database
+from services.store.database import Database, portions
 
 
 class StoreReader(Database):
@@ -177,6 +177,14 @@ class StoreReader(Database):
         """Return the ids of all jobs that a filter means."""
         with self._reader() as session:
             return list(session.scalars(select(JobRow.id).where(*_meant(wanted))))
+
+    def batches_of(self, job_ids: Iterable[str]) -> set[str]:
+        """Return the ids of the batches that these jobs are in."""
+        found: set[str] = set()
+        with self._reader() as session:
+            for ids in portions(job_ids):
+                found.update(session.scalars(select(JobRow.batch_id).where(JobRow.id.in_(ids))))
+        return found
 
     def count(self, wanted: JobFilter) -> dict[State, int]:
         """Return how many jobs a filter means, by their state."""

@@ -139,6 +139,23 @@ def test_what_goes_takes_its_shares_and_its_files_along(runtime, tmp_path):
     assert runtime.settings.results_dir / job.id in house.store.removals()
 
 
+def test_a_batch_s_shares_go_with_its_last_job(runtime, tmp_path):
+    house = House(runtime, tmp_path, keep_document_days=1)
+    for kind in (Kind.DOCUMENT, Kind.AUDIO):
+        house.add(kind, 2)
+        (batch_id,) = {job.batch_id for job in house.store.find(JobFilter(kinds=(kind,)))}
+        _, link = house.people.shares.create("ana", batch_id, audience=Audience.LINK)
+        if kind is Kind.DOCUMENT:
+            house.after(2)
+        else:
+            first, second = house.store.ids(JobFilter(batch_id))
+            assert runtime.delete([first]) == 1
+            assert house.people.sessions.open_link(link, None) is not None, "one is left"
+            assert runtime.delete([second]) == 1
+        assert house.people.shares.of(batch_id) == []
+        assert house.people.sessions.open_link(link, None) is None
+
+
 def test_many_go_in_portions(runtime, tmp_path):
     house = House(runtime, tmp_path, keep_document_days=1)
     house.add(Kind.DOCUMENT, AT_ONCE + 3)
