@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from services.errors import AccountError
-from services.jobs.models import BatchSummary
+from services.files.names import one_line
+from services.jobs.models import BatchSummary, JobFilter
 from services.people.accounts import User
 from services.people.audit import Line
 from services.people.models import Role, Scope
@@ -46,9 +47,17 @@ class Admin:
         """Return everybody, by name."""
         return self._people.accounts.all()
 
-    def add_user(self, name: str, password: str, role: Role) -> User:
-        """Add somebody who signs in with a password; see `Accounts.add`."""
-        user = self._people.accounts.add(name, password, role)
+    def add_user(self, name: str, password: str, role: Role, take_over: bool = False) -> User:
+        """Add somebody who signs in with a password; see `Accounts.add`.
+
+        Args:
+            take_over: Let them have the work that is there under their name.
+        """
+
+        def taken(name: str) -> bool:
+            return not take_over and bool(self._team.store.count(JobFilter(owner=name)))
+
+        user = self._people.accounts.add(name, password, role, taken)
         self._team.log_action("add user", user.name, role)
         return user
 
@@ -93,7 +102,7 @@ class Admin:
         Raises:
             AccountError: no reason was given, or there is no such batch.
         """
-        batch, why = self._team.store.batch(batch_id), " ".join(reason.split())
+        batch, why = self._team.store.batch(batch_id), one_line(reason)
         if batch is None or not why:
             raise AccountError("Say why you open it." if batch else "There is no such batch.")
         self._team.log_action("open content", batch_id, f"of {batch.owner}: {why}")

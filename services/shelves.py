@@ -9,6 +9,7 @@ from typing import Any
 
 from services.config import Settings
 from services.errors import LibraryError, NotAllowed
+from services.files.names import one_line
 from services.jobs.entries import Entry, IndexEntries, Labels
 from services.jobs.models import Job, JobFilter, State
 from services.jobs.results import Result
@@ -248,7 +249,7 @@ class Shelves(View):
             raise NotAllowed(f"Only {job.owner} can change the name and the tags of “{job.name}”.")
         labels = self.labels(job.id)
         if name is not None:
-            labels = replace(labels, name=name.strip() or None)
+            labels = replace(labels, name=one_line(name) or None)
         if tags is not None:
             labels = replace(labels, tags=_clean(tags))
         if collections is not None:
@@ -266,4 +267,4 @@ class Shelves(View):
 
 
 def _clean(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(clean for name in names if (clean := " ".join(name.split()))))
+    return tuple(dict.fromkeys(clean for name in names if (clean := one_line(name))))

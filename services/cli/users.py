@@ -30,6 +30,9 @@ def add(
     name: Name,
     admin: Annotated[bool, typer.Option("--admin", help="Let them run the instance.")] = False,
     password_stdin: FromInput = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Let them have the work that is under their name.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Add somebody who signs in with a password."""
@@ -38,7 +41,7 @@ def add(
 
     def act(front: Front) -> str:
         role = Role.ADMIN if admin else Role.PERSON
-        user = front.people.accounts.add(name, typed, role)
+        user = front.admin.add_user(name, typed, role, take_over)
         return f"{user.name} can sign in now, as {'an admin' if admin else 'a person'}."
 
     _carry_out("add user", name, act, verbose)

@@ -24,8 +24,19 @@ def display_name(name: str) -> str:
     make a name pretend to have another extension.
     """
     last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    shown = "".join(c for c in last if unicodedata.category(c) not in _INVISIBLE)
-    return shown.strip() or "unnamed"
+    return _visible(last).strip() or "unnamed"
+
+
+def one_line(text: str) -> str:
+    """Return what somebody typed as one line that shows what it is.
+
+    Any white space is one space; other characters that `display_name` removes go here too.
+    """
+    return " ".join(_visible(" ".join(text.split())).split())
+
+
+def _visible(text: str) -> str:
+    return "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
 
 
 def clean_name(name: str) -> str:

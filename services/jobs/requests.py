@@ -18,6 +18,7 @@ from services.jobs.schema import (
     EventRow,
     IndexRow,
     JobRow,
+    KeyRow,
     LabelRow,
     PauseRow,
     RemovalRow,
@@ -127,6 +128,8 @@ class Requests(Endings):
             session.execute(update(JobRow).where(JobRow.owner == owner).values(owner=heir))
             session.execute(update(BatchRow).where(BatchRow.owner == owner).values(owner=heir))
             session.execute(update(EndingRow).where(EndingRow.owner == owner).values(owner=heir))
+            # A key would show the heir's batch to whoever has the name next.
+            session.execute(delete(KeyRow).where(KeyRow.owner == owner))
             return ids
 
     def discard(self, batch_id: str) -> bool:

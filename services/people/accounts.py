@@ -22,7 +22,8 @@ from services.people.shares import Audience
 from services.store.database import Database
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
-RESERVED = ("local", "team", "guest")
+RESERVED = ("local", "team", "guest", "retention", "command-line", "watched-folder")
+"""What the instance itself goes by, in the audit log and as an owner."""
 SHORTEST = 10
 """Characters of a password. NIST SP 800-63B asks for 8 and no rules about kinds of characters."""
 LONGEST = 200
@@ -72,8 +73,17 @@ class Accounts:
             row = session.get(UserRow, name)
             return _user(row) if row else None
 
-    def add(self, name: str, password: str, role: Role = Role.PERSON) -> User:
+    def add(
+        self,
+        name: str,
+        password: str,
+        role: Role = Role.PERSON,
+        taken: Callable[[str], bool] = lambda name: False,
+    ) -> User:
         """Add somebody who signs in with a password.
+
+        Args:
+            taken: Whether a name belongs to work of somebody who is gone, or is not here yet.
 
         Raises:
             AccountError: the name or the password cannot be used.
@@ -83,6 +93,12 @@ class Accounts:
             raise AccountError(
                 f"“{name}” cannot be used as a name: up to 64 small letters, digits and . _ @ + -, "
                 f"beginning with a letter or digit, but not {', '.join(RESERVED)}."
+            )
+        if taken(name):
+            raise AccountError(
+                f"There is work under the name “{name}” already, which its new owner would see. "
+                f"Give it to somebody (python -m services users inherit {name} HEIR), or let "
+                f"them have it (python -m services users add {name} --take-over)."
             )
         stored = _hash(password)
         with self._database.write() as session:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 
+from services.files.names import one_line
 from services.people.schema import AuditRow
 from services.store.database import Database
 
@@ -34,7 +35,8 @@ class Audit:
         self._clock = clock
 
     def record(self, who: str, action: str, object: str = "", detail: str = "") -> None:
-        """Add a line, here and to the server's log."""
+        """Add a line, here and to the server's log, of characters that show what they are."""
+        who, object, detail = one_line(who) or "?", one_line(object), one_line(detail)
         with self._database.write() as session:
             session.add(
                 AuditRow(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from services.errors import AccountError
+from services.files.names import one_line
 from services.people.models import SCOPES, Person, Proof, Role, Scope
 from services.people.schema import TokenRow, UserRow
 from services.people.secret import hashed, new_secret
@@ -61,7 +62,7 @@ class Tokens:
                 id=secrets.token_hex(16),
                 hash=hashed(secret),
                 user=user,
-                label=" ".join(label.split())[:200] or "unnamed",
+                label=one_line(label)[:200] or "unnamed",
                 scopes=sorted(wanted),
                 created_at=now,
                 expires_at=None if days is None else now + days * 86400,

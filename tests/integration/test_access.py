@@ -850,6 +850,31 @@ def test_a_newcomer_gets_no_name_under_which_there_is_work(house):
     house.runtime.delete_batch(moved.id)
 
 
+def test_nobody_is_added_under_a_name_with_work(house):
+    runtime, admin = house.runtime, house.front("admin").admin
+    admin.add_user("leaver", WORD, Role.PERSON)
+    person = runtime.people.identify(runtime.people.sessions.begin("leaver"), None)
+    once = Once("a key", "0" * 64)
+    batch = runtime.seen_by(person).submit([media.DATA / "conf-noempty.wav"], once=once)
+    runtime.people.accounts.remove("leaver")
+    for add in (admin.add_user, runtime.admin.add_user):
+        with pytest.raises(AccountError, match=r"users inherit leaver .* --take-over"):
+            add(" Leaver", WORD, Role.PERSON)
+    runtime.admin.add_user("leaver", WORD, Role.PERSON, take_over=True)
+    person = runtime.people.identify(runtime.people.sessions.begin("leaver"), None)
+    assert runtime.seen_by(person).submitted(once) == batch
+    runtime.people.accounts.remove("leaver")
+
+    runtime.inherit("leaver", "bo")
+    admin.add_user("leaver", WORD, Role.PERSON)
+    person = runtime.people.identify(runtime.people.sessions.begin("leaver"), None)
+    theirs = runtime.seen_by(person)
+    assert theirs.batches() == [] and theirs.submitted(once) is None
+    runtime.people.accounts.remove("leaver")
+    runtime.wait(batch.id, 60)
+    runtime.delete_batch(batch.id)
+
+
 def test_tries_at_once_are_counted_as_if_one_followed_the_other(house):
     transport = httpx.ASGITransport(client_of(house.runtime).app)
     form = {"name": "nobody-known", "password": "x"}

@@ -76,7 +76,13 @@ def test_five_wrong_passwords_close_an_account_for_longer_each_time(people, cloc
     assert people.accounts.check("ana", WORD) is not None, "nobody else was meant"
 
 
-@pytest.mark.parametrize("name", ["", "Ana B", "../x", "local", "team", "a" * 65, "<b>", "ana"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "Ana B", "../x", "a" * 65, "<b>", "ana", "local", "team", "retention"),
+        *("command line", "command-line", "watched folder", "watched-folder"),
+    ],
+)
 def test_names_that_cannot_be(people, name):
     with pytest.raises(AccountError):
         people.accounts.add(name, WORD)
@@ -230,6 +236,17 @@ def test_a_token_acts_within_its_scopes_until_it_ends(people, clock):
         people.reach(person)
 
 
+def test_what_people_type_is_kept_without_what_cannot_be_seen(people):
+    _, token = people.tokens.create("bo", "\u202enightly\u2066 up\x00load\r\n", [Scope.READ])
+    assert token.label == "nightly upload"
+    assert people.tokens.create("bo", "\u202e\u200b", [Scope.READ])[1].label == "unnamed"
+    people.audit.record("\u202enimda", "sign-in failed", "a\u2028b", "one\ntwo \u202ethree")
+    people.audit.record("\u202e", "sign-in failed")
+    nameless, line = people.audit.lines()
+    assert (line.who, line.object, line.detail) == ("nimda", "a b", "one two three")
+    assert nameless.who == "?"
+
+
 def test_a_token_never_allows_more_than_its_person(people):
     for scopes in ([Scope.ADMIN], []):
         with pytest.raises(AccountError):
@@ -346,6 +363,7 @@ def test_a_provider_vouches_for_the_same_person_each_time(people):
     other = people.accounts.enter("https://p 18", "bo", Role.PERSON)
     assert (first.name, again.name, again.role) == ("bo-ek", "bo-ek", Role.ADMIN)
     assert other.name == "bo-2", "whoever has the name already keeps it to themselves"
+    assert people.accounts.enter("https://p 20", "Retention", Role.PERSON).name == "retention-2"
     third = people.accounts.enter("https://p 19", "cy", Role.PERSON, taken="cy".__eq__)
     assert third.name == "cy-2", "nor does anybody get what somebody had"
     people.accounts.disable("bo-2")
