@@ -6,6 +6,7 @@ import functools
 import html
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec
@@ -28,6 +29,9 @@ TEAM, ACCOUNT, GUEST = "team.py", "account.py", "guest.py"
 BATCH, RESULT = "batch.py", "result.py"
 
 P = ParamSpec("P")
+
+_by_itself: ContextVar[bool] = ContextVar("by_itself", default=False)
+"""Whether a part of a page runs that nobody may have asked for."""
 
 KIND_ICONS = {Kind.AUDIO: "graphic_eq", Kind.DOCUMENT: "description", Kind.UNKNOWN: "help"}
 
@@ -58,7 +62,7 @@ def seen_by_session() -> Runtime | None:
     server = services.runtime.running[0]
     if server.settings.mode == "local":
         return server
-    person = server.people.identify(cookies().get(COOKIE), None)
+    person = server.people.identify(cookies().get(COOKIE), None, touch=not _by_itself.get())
     return server.seen_by(person) if person else None
 
 
@@ -70,13 +74,16 @@ def cookies() -> Mapping[str, str]:
 def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Run a part of the page by itself, again and again.
 
-    When the session has ended meanwhile, the whole page runs again, which says so. What its person
-    may not see any more, and that the store cannot be reached, stands in the place of the part.
+    Such a run makes no session last: Streamlit does not tell it from one that follows a click. The
+    page itself, its dialogs and what a click calls back do. When the session has ended meanwhile,
+    the whole page runs again, which says so. What its person may not see any more, and that the
+    store cannot be reached, stands in the place of the part.
     """
 
     def made(part: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(part)
         def run(*args: P.args, **more: P.kwargs) -> None:
+            before = _by_itself.set(True)
             try:
                 part(*args, **more)
             except SignedOut:
@@ -85,6 +92,8 @@ def refreshing(every: str | None) -> Callable[[Callable[P, None]], Callable[P, N
                 not_allowed(error)
             except StoreUnavailable as error:
                 store_away(error)
+            finally:
+                _by_itself.reset(before)
 
         return st.fragment(run, run_every=every)
 

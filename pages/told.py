@@ -18,10 +18,12 @@ KEPT = 5
 
 @context.refreshing("3s")
 def tell() -> None:
-    """Look for batches that have ended since this page was opened."""
+    """Look for batches that have ended since this page was opened, and whether it may stay open."""
     with contextlib.suppress(StoreUnavailable):  # the page itself says so
         runtime = context.seen_by_session()
-        if runtime is not None and not runtime.person.is_guest:
+        if runtime is None:
+            st.rerun()  # the whole page says so
+        if not runtime.person.is_guest:
             _tell(runtime)
 
 

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from pages import context
+
 _HERE = Path(__file__).parent
 
 KEPT_SECONDS = 10.0
@@ -221,6 +223,7 @@ def _clicked(component: Any, data: dict[str, Any], key: str) -> dict[str, Any] |
 
     def keep() -> None:
         st.session_state[kept] = (st.session_state[key].clicked, time.monotonic())
+        context.seen_by_session()  # a click makes the session last
 
     component(data=data, key=key, on_clicked_change=keep)
     clicked, at = st.session_state.pop(kept, (None, 0.0))

@@ -53,8 +53,12 @@ class People:
         """Write another list of them in place of the one that was seen; see `Terms.replace`."""
         self._terms.replace(terms, seen)
 
-    def identify(self, cookie: str | None, bearer: str | None) -> Person | None:
-        """Return who comes with this session's secret, or this token; None for nobody."""
+    def identify(self, cookie: str | None, bearer: str | None, touch: bool = True) -> Person | None:
+        """Return who comes with this session's secret, or this token; None for nobody.
+
+        Args:
+            touch: Whether the session is used now, and so lasts; see `Sessions.identify`.
+        """
         if bearer is not None:
             if not bearer.startswith(PREFIX):
                 return None
@@ -64,7 +68,7 @@ class People:
         if not cookie:
             return None
         return self._lately.ask(
-            (Proof.SESSION, hashed(cookie)), lambda: self.sessions.identify(cookie)
+            (Proof.SESSION, hashed(cookie), touch), lambda: self.sessions.identify(cookie, touch)
         )
 
     def reach(self, person: Person, editing: bool = False) -> Reach | None:

@@ -15,7 +15,7 @@ from services.store.database import Database
 
 DAYS_AT_MOST = 30
 TOUCH = 300.0
-"""Seconds between two notes that a session is in use: not every request writes."""
+"""Seconds between two notes that a session is in use, at most: not every request writes."""
 
 _WHOSE = (
     select(SessionRow, UserRow)
@@ -38,6 +38,7 @@ class Sessions:
     ) -> None:
         self._database = database
         self._idle = idle
+        self._touch = min(TOUCH, idle / 4)
         self._clock = clock
 
     def begin(self, user: str) -> str:
@@ -70,8 +71,12 @@ class Sessions:
             share_id, batch_id, job_id = share.id, share.batch_id, share.job_id
         return self._begin(None, [share_id]), batch_id, job_id
 
-    def identify(self, secret: str) -> Person | None:
-        """Return whose session this is; None when it has ended."""
+    def identify(self, secret: str, touch: bool = True) -> Person | None:
+        """Return whose session this is; None when it has ended.
+
+        Args:
+            touch: Whether it is used now, and so lasts; not where a page asks by itself.
+        """
         now = self._clock()
         key = hashed(secret)
         with self._database.read() as session:
@@ -79,7 +84,7 @@ class Sessions:
         if found is None:
             return None
         row, user = found
-        if now - row.seen_at > TOUCH:
+        if touch and now - row.seen_at > self._touch:
             with self._database.write() as session:
                 if again := session.get(SessionRow, key):
                     again.seen_at = now

@@ -22,7 +22,7 @@ class PeopleSettings(BaseModel):
     and behind a proxy."""
 
     session_hours: float = Field(12.0, gt=0)
-    """Hours without a click after which somebody is signed out."""
+    """Hours without a click or a request after which somebody is signed out."""
 
     oidc_issuer: str | None = None
     """Address of the OpenID provider."""

@@ -109,6 +109,17 @@ def test_people_see_their_own_and_what_is_shared(team, open_page, tmp_path):
     expect(guest.get_by_text("There is no such batch")).to_be_visible()
 
 
+def test_a_page_that_nobody_touches_is_signed_out(tmp_path, open_page):
+    data = tmp_path / "data"
+    command(data, "users", "add", "ana", "--password-stdin", typed=WORD + "\n")
+    seconds = {"SCRIPTORIUM_SESSION_HOURS": str(10 / 3600)}
+    with serving(data, SCRIPTORIUM_MODE="accounts", **seconds) as address:
+        page = open_page(f"{address}/batches")
+        sign_in(page, "ana")
+        expect(page.get_by_text("Nothing here yet")).to_be_visible()
+        expect(page.get_by_text("You are signed out").first).to_be_visible(timeout=60_000)
+
+
 def test_a_token_is_shown_once_and_signing_out_ends_the_session(team, open_page):
     page = open_page(f"{team}/account")
     sign_in(page, "bo")

@@ -11,6 +11,7 @@ import io
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -470,6 +471,44 @@ def test_a_page_shows_nothing_to_nobody(house, open_page, page, who):
     assert not shown.exception and SECRET not in str(shown.main)
     if page != "guest.py":  # which says what it says to everybody
         assert [title.value for title in shown.title] == ["You are signed out"]
+
+
+def test_a_part_that_runs_by_itself_makes_no_session_last(house, monkeypatch):
+    asked, person = [], house.front("owner").person
+
+    def identify(cookie, bearer, touch):
+        asked.append(touch)
+        return person
+
+    monkeypatch.setattr(services.runtime, "running", [house.runtime])
+    monkeypatch.setattr(house.runtime.people, "identify", identify)
+    shown = AppTest.from_string(
+        """
+from pages import context, told
+
+context.seen_by_session()
+told.tell()
+context.refreshing(None)(context.seen_by_session)()
+context.seen_by_session()
+""",
+        default_timeout=60,
+    ).run()
+    assert not shown.exception and asked == [True, False, False, True]
+
+
+def test_a_click_in_a_list_makes_the_session_last(monkeypatch):
+    asked = []
+    clicked = SimpleNamespace(clicked={"action": "open", "id": "1"})
+    monkeypatch.setattr(pages.context, "seen_by_session", lambda: asked.append(True))
+    monkeypatch.setattr(streamlit, "session_state", {"list": clicked})
+    for click in (lambda told: told(), lambda told: None):
+        monkeypatch.setattr(
+            pages.components,
+            "_rows",
+            lambda on_clicked_change, click=click, **_: click(on_clicked_change),
+        )
+        pages.components.rows([], key="list")
+    assert asked == [True]
 
 
 def test_a_part_whose_person_may_not_see_it_any_more_says_so_in_its_place():

@@ -128,6 +128,24 @@ def test_a_session_ends_without_use_and_lasts_with_it(people, clock):
     assert people.identify(secret, None) is None
 
 
+@pytest.mark.parametrize("idle", [12 * HOUR, 60.0])
+def test_what_asks_by_itself_makes_no_session_last(store_url, clock, idle):
+    JobStore(store_url).close()
+    with contextlib.closing(People(store_url, idle, clock)) as people:
+        people.accounts.enter("https://p 17", "bo", Role.PERSON)
+        secret = people.sessions.begin("bo")
+        for _ in range(10):  # used, and lasts, whatever asks beside that
+            clock.now += idle / 2
+            assert people.identify(secret, None, touch=False) is not None
+            assert people.identify(secret, None) is not None
+        for _ in range(3):
+            clock.now += idle / 4 - 1
+            assert people.identify(secret, None, touch=False) is not None
+        clock.now += idle / 4 + 3
+        assert people.identify(secret, None, touch=False) is None
+        assert people.identify(secret, None) is None
+
+
 def test_a_session_ends_after_thirty_days_even_with_use(people, clock):
     secret, _ = signed_in(people, "bo")
     for _ in range(29 * 4):
