@@ -96,7 +96,7 @@ st.title(context.plain(user.name))
 st.caption(
     f"{user.role.capitalize()} · signs in with {'a provider' if user.subject else 'a password'}"
 )
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="center"):
     context.leave("Sign out", "/sign-out")
     if user.subject is None and st.button("Change password", icon=":material/password:"):
         change_password()

@@ -177,7 +177,9 @@ def batch_name(first: str, total: int) -> str:
 def leave(label: str, href: str) -> None:
     """Show a link that leads out of the pages, in the same tab."""
     st.html(
-        f'<a class="download" target="_self" href="{html.escape(href)}">{html.escape(label)}</a>'
+        '<a class="download leave" target="_self" '
+        f'href="{html.escape(href)}">{html.escape(label)}</a>',
+        width="content",
     )
 
 

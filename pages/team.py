@@ -7,6 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from pages import components, context
+from pages.views import audit_log
 from services.errors import ScriptoriumError
 from services.jobs.models import BatchSummary
 from services.people.accounts import User
@@ -179,30 +180,8 @@ def show_links() -> None:
         st.rerun()
 
 
-def show_audit() -> None:
-    """Show who did what."""
-    st.subheader("Audit log")
-    pages = max(1, -(-admin.count_audit() // PER_PAGE))
-    page = st.pagination(pages, key="audit-page") if pages > 1 else 1
-    lines = admin.audit(PER_PAGE, (page - 1) * PER_PAGE)
-    if not lines:
-        st.caption("Nothing yet.")
-        return
-    st.table(
-        {
-            "When": [f"{datetime.fromtimestamp(line.at):%d %b %Y, %H:%M:%S}" for line in lines],
-            "Who": [context.plain(line.who) for line in lines],
-            "What": [line.action for line in lines],
-            "Of": [context.plain(line.object[:12]) for line in lines],
-            "Detail": [context.plain(line.detail) for line in lines],
-        },
-        border="horizontal",
-        hide_index=True,
-    )
-
-
 st.title("Team")
 show_people()
 show_batches()
 show_links()
-show_audit()
+audit_log.show(admin)

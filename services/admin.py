@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from services.cells import as_text
 from services.errors import AccountError
 from services.files.names import one_line
 from services.jobs.models import BatchSummary, JobFilter
 from services.people.accounts import User
-from services.people.audit import Line
+from services.people.audit import EVERY_LINE, Line, Wanted
 from services.people.models import Role, Scope
 from services.people.people import People
 from services.people.shares import Audience, Share
@@ -127,10 +131,25 @@ class Admin:
         self._team.log_action("end link", share.job_id or share.batch_id, f"of {share.by}")
         return self._people.shares.revoke(id)
 
-    def audit(self, limit: int = 50, offset: int = 0) -> list[Line]:
+    def audit(self, limit: int = 50, offset: int = 0, wanted: Wanted = EVERY_LINE) -> list[Line]:
         """Return the audit log, the newest line first."""
-        return self._people.audit.lines(limit, offset)
+        return self._people.audit.lines(limit, offset, wanted)
 
-    def count_audit(self) -> int:
+    def count_audit(self, wanted: Wanted = EVERY_LINE) -> int:
         """Return the number of its lines."""
-        return self._people.audit.count()
+        return self._people.audit.count(wanted)
+
+    def audit_actions(self) -> list[str]:
+        """Return what its lines say was done, by name."""
+        return self._people.audit.actions()
+
+    def audit_csv(self, wanted: Wanted = EVERY_LINE) -> bytes:
+        """Return it as a CSV file in UTF-8, the newest line first; times are UTC."""
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(["when", "who", "what", "of", "detail"])
+        for line in self._people.audit.lines(None, 0, wanted):
+            when = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="seconds")
+            texts = (line.who, line.action, line.object, line.detail)
+            writer.writerow([when, *map(as_text, texts)])
+        return out.getvalue().encode()

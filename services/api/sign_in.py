@@ -85,8 +85,11 @@ def routes() -> list[BaseRoute]:
         if dest != "document" or request.headers.get("sec-fetch-site") == "cross-site":
             return RedirectResponse("/", 303)
         if secret := session_of(request.headers):
-            people = front_of(request).people
-            await run_in_threadpool(people.sessions.end, secret)
+            front = front_of(request)
+            await run_in_threadpool(front.people.sessions.end, secret)
+            if not front.person.is_guest:
+                address = request.client.host if request.client else ""
+                await run_in_threadpool(front.log_action, "sign-out", "", address)
         answer = RedirectResponse(SIGN_IN, 303)
         answer.delete_cookie(COOKIE)
         return answer
@@ -103,6 +106,8 @@ def routes() -> list[BaseRoute]:
             gone = "This link has expired or was revoked. Ask who sent it for a new one."
             return _page(front, "/", error=gone, status=404)
         secret, batch_id, job_id = opened
+        address = request.client.host if request.client else ""
+        await run_in_threadpool(front.log_action, "open link", job_id or batch_id, address)
         target = f"/result?job={job_id}" if job_id else f"/batch?batch={batch_id}"
         return _with_cookie(RedirectResponse(target, 303), request, secret)
 

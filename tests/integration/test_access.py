@@ -6,10 +6,12 @@ The tables below name all of them: one that is missing fails, so that nothing ne
 from __future__ import annotations
 
 import asyncio
+import csv
 import inspect
 import io
 import time
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +36,7 @@ from services.jobs.models import JobFilter, State
 from services.jobs.once import Once
 from services.people import accounts
 from services.people.attempts import TRIES
+from services.people.audit import Wanted
 from services.people.models import Role, Scope
 from services.people.shares import Audience
 from services.runtime import Runtime
@@ -703,6 +706,8 @@ ADMIN_CALLS = {
     "end_link": lambda a: a.end_link("s"),
     "audit": lambda a: a.audit(),
     "count_audit": lambda a: a.count_audit(),
+    "audit_actions": lambda a: a.audit_actions(),
+    "audit_csv": lambda a: a.audit_csv(),
 }
 ACCOUNT_CALLS = {
     "user": lambda a: a.user(),
@@ -840,6 +845,36 @@ def test_an_admin_ends_somebodys_link_and_the_log_says_so(house):
     line = admin.admin.audit(limit=2)[-1]
     assert (line.who, line.action, line.object) == ("ana", "end link", house.recording)
     assert line.detail == "of bo"
+
+
+def test_the_audit_log_is_a_file_that_spreadsheets_show(house):
+    house.runtime.people.audit.record("=evil()", "sign-in failed", "", 'a "quoted", word')
+    admin = house.front("admin").admin
+    rows = list(csv.reader(io.StringIO(admin.audit_csv().decode())))
+    assert rows[0] == ["when", "who", "what", "of", "detail"]
+    assert rows[1][1:] == ["'=evil()", "sign-in failed", "", 'a "quoted", word']
+    assert abs(datetime.fromisoformat(rows[1][0]).timestamp() - time.time()) < 60
+    assert len(rows) == admin.count_audit() + 1
+    assert admin.audit_csv(Wanted("no such person")).count(b"\n") == 1
+
+
+def test_signing_out_and_the_opening_of_links_are_logged(house):
+    client, admin = client_of(house.runtime), house.front("admin").admin
+    _, link = house.front("owner").share(house.batch_id, house.document, Audience.LINK)
+    client.get("/sign-out")  # nobody is signed in
+    client.get(f"/s/{link}")
+    client.get("/sign-out")  # a guest
+    client.post("/sign-in", data={"name": "cy", "password": WORD})
+    client.get(f"/s/{link}")
+    client.get("/sign-out")
+    lines = [(line.who, line.action, line.object) for line in admin.audit(4)]
+    assert lines == [
+        ("cy", "sign-out", ""),
+        ("cy", "open link", house.document),
+        ("cy", "sign-in", ""),
+        ("guest", "open link", house.document),
+    ]
+    assert link not in str(admin.audit(10))
 
 
 def test_what_is_shared_is_seen_and_what_is_not_said_stays_with_its_owner(house):

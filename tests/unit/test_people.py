@@ -10,6 +10,7 @@ import pytest
 from services.errors import AccountError, SignedOut
 from services.jobs.store import JobStore
 from services.people import accounts, attempts, lately
+from services.people.audit import Wanted
 from services.people.models import LOCAL, Person, Proof, Role, Scope
 from services.people.people import People
 from services.people.settings import PeopleSettings, check_address
@@ -398,7 +399,14 @@ def test_the_audit_log_is_read_newest_first_and_forgotten_by_age(people, clock):
     clock.now += 10
     people.audit.record("bo", "two")
     assert [line.action for line in people.audit.lines()] == ["two", "one"]
-    assert [line.action for line in people.audit.lines(who="ana")] == ["one"]
+    assert [line.action for line in people.audit.lines(wanted=Wanted("ANA"))] == ["one"]
+    assert [line.action for line in people.audit.lines(wanted=Wanted(action="two"))] == ["two"]
+    since = Wanted(since=clock.now - 5)
+    assert [line.action for line in people.audit.lines(wanted=since)] == ["two"]
+    assert people.audit.count(since) == 1 and people.audit.count(Wanted("a", "two")) == 0
+    assert people.audit.count(Wanted("%")) == 0, "it is no pattern"
+    assert people.audit.actions() == ["one", "two"]
+    assert len(people.audit.lines(None)) == 2
     people.audit.forget(clock.now - 5)
     assert people.audit.count() == 1
 
