@@ -40,6 +40,7 @@ from services.people.audit import Wanted
 from services.people.models import Role, Scope
 from services.people.shares import Audience
 from services.runtime import Runtime
+from services.uploads.intake import Intake
 from tests import media
 from tests.integration import test_api_people as api_people
 from tests.web import client_of
@@ -435,6 +436,25 @@ def test_a_page_shows_what_its_person_may_see(house, monkeypatch, page, who):
     titles = [title.value for title in shown.title]
     said = f"{shown.main} {titles} {listed}".replace("\\", "")  # names are shown as they are
     assert (SECRET in said) == (page in SHOWS_IT.get(who, ())), page
+
+
+@pytest.mark.parametrize("who", ["reading token", "submitting token"])
+@pytest.mark.parametrize("page", ASKED)
+def test_a_page_shows_no_more_than_its_scopes(house, monkeypatch, page, who):
+    front = house.front(who)
+    monkeypatch.setattr(pages.context, "runtime", lambda: front)
+    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
+    listed = []
+    monkeypatch.setattr(pages.components, "rows", lambda items, **_: listed.extend(items))
+    shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
+    for name, value in ASKED[page].items():
+        shown.query_params[name] = getattr(house, value)
+    shown.run()
+    said = f"{shown.main} {[title.value for title in shown.title]} {listed}".replace("\\", "")
+    reads = who == "reading token" and page in SHOWS_IT["owner"]
+    assert (SECRET in said) == reads
+    if page in (*ADMINS_ONLY, "account.py"):
+        assert [one.value for one in shown.exception] and not listed
 
 
 @pytest.mark.parametrize("who", ["owner", "other", "admin", "guest"])
@@ -979,6 +999,38 @@ def test_uploads_are_found_again_by_who_made_them_only(house):
     mine = house.front("owner").new_workspace()
     assert house.front("owner").open_workspace(mine.path.name) is not None
     assert house.front("other").open_workspace(mine.path.name) is None
+
+
+INTAKE_CALLS = {
+    "begin": lambda i, u: i.begin("b.wav", 3, u.workspace.path.name),
+    "find": lambda i, u: i.find(u.id),
+    "collect": lambda i, u: i.collect([u.id]),
+}
+"""What names something of an owner's."""
+THEIR_UPLOADS = {"receive", "expires", "end"}
+"""Methods that take an upload: only `find` and `of` give one."""
+LIMITS = {"require_allowed", "require_share", "require_pace"}
+OWN = {"seen_by", "of", "give_up"}
+
+
+def test_every_way_to_an_upload_is_in_the_matrix(house):
+    members = inspect.getmembers(Intake, inspect.isfunction)
+    names = {name for name, _ in members if not name.startswith("_")}
+    assert names == set(INTAKE_CALLS) | THEIR_UPLOADS | LIMITS | OWN
+    owner = house.front("owner")
+    upload = owner.uploads.begin("a.wav", 3)
+    for who in OTHERS:
+        theirs = house.front(who).uploads
+        for call in INTAKE_CALLS.values():
+            with pytest.raises(KeyError):
+                call(theirs, upload)
+        assert theirs.of(upload.workspace) == []
+        theirs.give_up()
+    assert owner.uploads.find(upload.id) == upload and owner.uploads.of(upload.workspace)
+    for who in ("guest", "reading token"):
+        with pytest.raises(NotAllowed):
+            house.front(who).uploads  # noqa: B018
+    owner.uploads.end(upload)
 
 
 def test_who_deletes_their_data_leaves_no_uploads_behind(house):
