@@ -16,6 +16,7 @@ from services.jobs.store import JobStore
 from services.people.accounts import User
 from services.people.models import LOCAL, Person, Reach, Role, Scope
 from services.people.people import People
+from services.people.sessions import LONGEST
 from services.people.shares import Audience, Share
 
 
@@ -35,7 +36,9 @@ class Team:
             retry_waits=settings.job_retry_waits,
             owner_limit=settings.owner_limit,
         )
-        self.people = People(settings.store_url, settings.session_hours * 3600)
+        longest = settings.oidc_hours * 3600 if settings.mode == "oidc" else LONGEST
+        idle = settings.session_hours * 3600
+        self.people = People(settings.store_url, idle, longest=longest)
         self.person: Person = LOCAL
 
     def close(self) -> None:

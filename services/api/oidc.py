@@ -6,9 +6,11 @@ import logging
 import secrets
 from typing import Any
 
+from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
-from httpx import HTTPError
+from httpx import HTTPError, InvalidURL
+from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -27,6 +29,11 @@ CALLBACK = "/auth/oidc/callback"
 MINUTES = 15 * 60
 """Seconds in which somebody has to be back from the provider."""
 
+_UNSIGNED = (JoseError,)
+_INCOMPLETE = (RuntimeError, LookupError, TypeError, AttributeError)
+"""What Authlib raises where the provider's description of itself lacks something or is none."""
+_FAILED = (HTTPError, InvalidURL, AuthlibBaseError, ValueError, *_UNSIGNED, *_INCOMPLETE)
+
 
 def routes(settings: PeopleSettings) -> list[BaseRoute]:
     """Return the routes that lead to the provider and back; none in another mode."""
@@ -41,9 +48,10 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
             answer: Response = await client.authorize_redirect(
                 request, f"{settings.public_url}{CALLBACK}"
             )
-        except (HTTPError, OAuthError, ValueError) as error:
-            log.warning("The OpenID provider cannot be used: %s", error)
-            return refused(request, "The sign-in server did not answer. Try again in a moment.")
+        except _FAILED as error:
+            _note("The OpenID provider cannot be used", error)
+            said = "The sign-in server did not answer. Try again in a moment."
+            return refused(request, _INCOMPLETELY if isinstance(error, _INCOMPLETE) else said)
         return answer
 
     async def callback(request: Request) -> Response:
@@ -51,9 +59,9 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
         wanted = local_path(request.session.get("next"))
         try:
             claims = await _claims(client, await client.authorize_access_token(request))
-        except (HTTPError, OAuthError, ValueError) as error:
-            log.warning("Somebody came back from the OpenID provider without proof: %s", error)
-            return refused(request, "The sign-in was not completed. Try again.")
+        except _FAILED as error:
+            _note("Somebody came back from the OpenID provider without proof", error)
+            return refused(request, _reason(error))
         role = role_of(claims, settings)
         if role is None or not claims.get("sub"):
             return refused(request, "Your account may not use this instance. Ask its admin.")
@@ -80,12 +88,38 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
 
 
 async def _claims(client: Any, token: dict[str, Any]) -> dict[str, Any]:
-    """Return what the provider says of somebody, in the signed token and when asked."""
+    """Return what the provider says of somebody, in the signed token and, if it can be, asked."""
     signed = dict(token.get("userinfo") or {})
+    if not signed.get("sub"):
+        raise OAuthError("unsigned", "there is no id token that says who it is")
+    if "userinfo_endpoint" not in await client.load_server_metadata():
+        return signed
     asked = await client.userinfo(token=token)
     if asked.get("sub") != signed.get("sub"):  # OpenID Connect Core 1.0, 5.3.2
         raise OAuthError("mismatch", "what the provider told is about somebody else")
     return {**asked, **signed}
+
+
+_INCOMPLETELY = (
+    "The sign-in server does not say what is needed of it. Tell the admin: the server’s log says "
+    "what is missing."
+)
+
+
+def _reason(error: Exception) -> str:
+    """Say to who tries to sign in why they are not."""
+    if isinstance(error, _UNSIGNED):
+        return (
+            "What the sign-in server said of you is not signed as it should be. Try again; if that "
+            "does not help, tell the admin: the server’s log says more."
+        )
+    if isinstance(error, _INCOMPLETE):
+        return _INCOMPLETELY
+    return "The sign-in was not completed. Try again."
+
+
+def _note(what: str, error: Exception) -> None:
+    log.warning("%s: %s: %s", what, type(error).__name__, error)
 
 
 def role_of(claims: dict[str, Any], settings: PeopleSettings) -> Role | None:

@@ -12,7 +12,7 @@ from services.people.audit import Audit
 from services.people.lately import Lately
 from services.people.models import Person, Proof, Reach, Scope
 from services.people.secret import hashed
-from services.people.sessions import Sessions
+from services.people.sessions import LONGEST, Sessions
 from services.people.shares import Shares
 from services.people.terms import Terms
 from services.people.tokens import PREFIX, Tokens
@@ -28,14 +28,21 @@ class People:
     Args:
         url: SQLAlchemy URL of the job store, whose tables are there already.
         idle: Seconds without a request after which a session ends.
+        longest: Seconds after which somebody signs in again in any case.
         clock: Returns the time in seconds since the epoch.
     """
 
-    def __init__(self, url: str, idle: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        idle: float,
+        clock: Callable[[], float] = time.time,
+        longest: float = LONGEST,
+    ) -> None:
         self._lately = Lately(clock)
         self._database = Database(url, written=self._lately.forget)
         self.accounts = Accounts(self._database, clock)
-        self.sessions = Sessions(self._database, idle, clock)
+        self.sessions = Sessions(self._database, idle, clock, longest)
         self.tokens = Tokens(self._database, clock)
         self.shares = Shares(self._database, clock)
         self.audit = Audit(self._database, clock)

@@ -13,7 +13,8 @@ from services.people.schema import SessionRow, ShareRow, UserRow
 from services.people.secret import hashed, new_secret
 from services.store.database import Database
 
-DAYS_AT_MOST = 30
+LONGEST = 30 * 86400.0
+"""Seconds that a session lasts at most."""
 TOUCH = 300.0
 """Seconds between two notes that a session is in use, at most: not every request writes."""
 
@@ -30,15 +31,21 @@ class Sessions:
     Args:
         database: Where they are kept; of their secrets only the hash.
         idle: Seconds without a request after which one ends.
+        longest: Seconds after which somebody signs in again, whatever they do.
         clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(
-        self, database: Database, idle: float, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        idle: float,
+        clock: Callable[[], float] = time.time,
+        longest: float = LONGEST,
     ) -> None:
         self._database = database
         self._idle = idle
         self._touch = min(TOUCH, idle / 4)
+        self._longest = longest
         self._clock = clock
 
     def begin(self, user: str) -> str:
@@ -88,8 +95,7 @@ class Sessions:
             with self._database.write() as session:
                 if again := session.get(SessionRow, key):
                     again.seen_at = now
-                    longest = again.created_at + DAYS_AT_MOST * 86400
-                    again.expires_at = min(now + self._idle, longest)
+                    again.expires_at = self._expiry(again.user, again.created_at, now)
                 if row.user and (seen := session.get(UserRow, row.user)):
                     seen.seen_at = now
         return Person(user.name if user else "", _scopes(user), Proof.SESSION, key)
@@ -139,6 +145,10 @@ class Sessions:
             return row, None
         return (row, user) if user is not None and not user.disabled else None
 
+    def _expiry(self, user: str | None, begun: float, now: float) -> float:
+        """Return when a session ends that is used no more; guests do not sign in again."""
+        return min(now + self._idle, begun + (self._longest if user else LONGEST))
+
     def _begin(self, user: str | None, links: list[str]) -> str:
         secret, now = new_secret(), self._clock()
         with self._database.write() as session:
@@ -149,7 +159,7 @@ class Sessions:
                     links=links,
                     created_at=now,
                     seen_at=now,
-                    expires_at=now + self._idle,
+                    expires_at=self._expiry(user, now, now),
                 )
             )
         return secret

@@ -48,6 +48,10 @@ class PeopleSettings(BaseModel):
     oidc_admin_groups: tuple[str, ...] = ()
     """Groups whose people are admins."""
 
+    oidc_hours: float = Field(12.0, gt=0, le=720)
+    """Hours after which people sign in with the provider again, by which their groups are known
+    anew."""
+
     @property
     def host_names(self) -> frozenset[str] | None:
         """The names that this server answers to; None for any."""

@@ -156,6 +156,17 @@ def test_a_session_ends_after_thirty_days_even_with_use(people, clock):
     assert people.identify(secret, None) is None
 
 
+def test_use_prolongs_no_session_beyond_what_a_provider_is_believed_for(people, clock, store_url):
+    vouched = People(store_url, 12 * HOUR, clock, longest=2 * HOUR)
+    secret, _ = signed_in(vouched, "bo")
+    for _ in range(3):
+        clock.now += HOUR / 2
+        assert vouched.identify(secret, None) is not None
+    clock.now += HOUR / 2 + 2
+    assert vouched.identify(secret, None) is None
+    vouched.close()
+
+
 @pytest.mark.parametrize(
     "ending",
     [
