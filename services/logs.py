@@ -37,6 +37,8 @@ _SECRETS = re.compile(
         [\w.~+/=%-]{8,}""",
     re.VERBOSE | re.IGNORECASE,
 )
+_HIDING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What ends a line, drives a terminal, or turns the direction of what follows."""
 _IN_ADDRESS = re.compile(r"(\w://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 
@@ -83,7 +85,8 @@ class TextLines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line itself; a stack trace follows it."""
-        line = super().formatMessage(record)
+        # A name that somebody gave a file must not look like another line.
+        line = _HIDING.sub(_escaped, super().formatMessage(record))
         job = _job.get()
         return f"{line} [job {job}]" if job and job not in line else line
 
@@ -113,6 +116,10 @@ class JsonLines(logging.Formatter):
         }
         clean = {key: without_secrets(value, self._secrets) for key, value in line.items() if value}
         return json.dumps(clean, ensure_ascii=False)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:

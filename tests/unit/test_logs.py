@@ -60,6 +60,18 @@ def test_each_line_about_a_job_names_it():
     assert "job" not in text.format(record("idle"))
 
 
+def test_a_name_makes_no_second_line_and_turns_nothing_around():
+    named = (
+        "a\n2026-01-01 00:00:00 INFO services.x: forged\r\x1b[2K\x85\u2028\u202egpj.\u2066\t.wav"
+    )
+    line = TextLines().format(record("took “%s”", named))
+    assert len(line.splitlines()) == 1 and line.isprintable()
+    assert r"a\n2026-01-01" in line and r"\x1b[2K\x85\u2028\u202egpj.\u2066\t.wav”" in line
+    assert TextLines().format(record("“Gespräch – שלום 🎧”")).endswith("“Gespräch – שלום 🎧”")
+    traced = TextLines().format(record("x", error=ValueError("why")))
+    assert len(traced.splitlines()) == 2 and traced.endswith("ValueError: why"), "a stack stays"
+
+
 def test_a_job_is_named_in_its_thread_only():
     seen = []
 
