@@ -1,4 +1,7 @@
-"""Five hundred files that mean harm: each ends in a workspace or is refused with a sentence."""
+"""Five hundred files that mean harm: each ends in a workspace or is refused with a sentence.
+
+A part of them is processed too, with all but the speech model.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,30 @@ import io
 import random
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from starlette.testclient import TestClient
 
 from services.api import uploads
+from services.audio.engines import Hints, Hypothesis, host
+from services.config import Settings
+from services.files.names import name_in_form
 from services.files.workspace import MARKER
 from services.front import Front
 from services.jobs.inspect import Inspection
+from services.jobs.models import State
+from services.runtime import Runtime
+from services.uploads.intake import LONGEST_NAME
 from tests import media
 from tests.unit.test_tus import PIECE, TUS, app_of, id_of
+from tests.waiting import until
 
+ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 COUNT = 500
 
 NAMES = [
@@ -193,3 +207,79 @@ def test_five_hundred_hostile_files_harm_nothing(front, tmp_path):
     inside = {path for path in everything if path.parent.parent == front.settings.temp_root}
     beside = {path.name for path in everything - inside if outside not in path.parents}
     assert all(name.startswith("scriptorium.") for name in beside), beside
+
+
+class Deaf:
+    """An engine that hears nothing: what is before and behind it is real."""
+
+    name, model, device = "deaf", "none", "cpu"
+    cores, batch_seconds = 0, 60.0
+
+    def transcribe(self, batch: Sequence[Any], hints: Hints) -> list[Hypothesis]:
+        return [Hypothesis("") for _ in batch]
+
+    def left_aside(self, hints: Hints) -> list[str]:
+        return []
+
+    def trim(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def is_slow_motion(content: bytes) -> bool:
+    """Whether a WAV file says that it has a few samples a second: a matter of its own."""
+    return content[8:12] == b"WAVE" and int.from_bytes(content[24:28], "little") < 1000
+
+
+def damaged_recordings(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Recordings of every kind of container with wrong bytes at their head, or all over."""
+    chance = random.Random(15)
+    kinds = {"flac": "flac", "mp3": "mp3", "m4a": "aac", "ogg": "libopus", "mkv": "pcm_s16le"}
+    for suffix, codec in kinds.items():
+        path = folder / f"a.{suffix}"
+        whole = media.write_sound(path, media.tone(3), rate=48_000, codec=codec).read_bytes()
+        yield f"whole.{suffix}", whole
+        for number in range(8):
+            data = bytearray(whole)
+            reach = min(len(data), 300 if number % 2 else len(data))
+            for _ in range(1 + reach // 50):
+                data[chance.randrange(reach)] = chance.randrange(256)
+            yield f"{number}.{suffix}", bytes(data)
+
+
+MOST_MEMORY = 150e6
+"""Bytes by which the server may grow over small files, of which none is larger than a megabyte."""
+
+
+def test_hostile_files_that_are_processed_end_and_take_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "loader", lambda engine: lambda model, settings, report: Deaf())
+    settings = Settings(
+        data_dir=tmp_path / "data", device="cpu", engine="whisper", ocr="off", disk_reserve_mb=0,
+        document_memory_mb=512, page_timeout=10, document_timeout=30, job_retry_waits=(),
+    )  # fmt: skip
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    given = [*list(hostile(outside))[::3], *damaged_recordings(outside)]
+    peak = 0
+
+    def ended(batch_id: str) -> bool:
+        nonlocal peak
+        peak = max(peak, psutil.Process().memory_info().rss)
+        return all(job.state in ENDED for job in runtime.jobs(batch_id))
+
+    with Runtime(settings) as runtime:
+        warm = runtime.submit([media.write_wav(outside / "warm.wav", media.tone(1))])
+        until(lambda: ended(warm.id))
+        before, peak = psutil.Process().memory_info().rss, 0
+        workspace, files = runtime.new_workspace(), []
+        for name, content in given:
+            if len(name) <= LONGEST_NAME and not is_slow_motion(content):
+                files.append(workspace.add(name_in_form(name), io.BytesIO(content)))
+        batch = runtime.submit(files, workspace=workspace)
+        until(lambda: ended(batch.id))
+        jobs = runtime.jobs(batch.id)
+    assert len(jobs) > 180
+    states = Counter(job.state for job in jobs)
+    assert states[State.DONE] > 10 and states[State.FAILED] > 10, states
+    assert all(job.error.endswith(".") for job in jobs if job.state is State.FAILED)
+    assert peak - before < MOST_MEMORY, f"{(peak - before) / 1e6:.0f} MB more"
