@@ -81,8 +81,8 @@ if problem := check_address(settings.mode, st.get_option("server.address")):
     refuse(SettingsError(problem))
 believe_proxies(settings.public_url is not None)
 if settings.upload_limit_gb is not None:
-    # Streamlit's own uploader says this limit, in MiB, before a file is sent.
-    limit = math.ceil(settings.upload_limit_gb * 1e9 / 2**20)
+    # Streamlit's own uploader says this limit before a file is sent: in MB there, in MiB here.
+    limit = math.ceil(settings.upload_limit_gb * 1000)
     config.set_option("server.maxUploadSize", min(st.get_option("server.maxUploadSize"), limit))
 app = st.App(
     "pages/app.py",

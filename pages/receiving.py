@@ -92,6 +92,7 @@ def ask(runtime: Runtime, simple: bool, source: str | None) -> bool:
             key=f"{source}-{state.round}",
         )
         _copy(runtime, files or [])
+    _refusal(runtime)
     return bool(left)  # the browser goes on with them, whatever is shown
 
 
@@ -134,6 +135,13 @@ def _copy(runtime: Runtime, files: list[Any]) -> None:
                 st.error(context.plain(f"“{file.name}” was not received: {error}"))
                 continue
             state.received[file.file_id] = Received(stored, runtime.inspect(stored))
+
+
+@context.refreshing("2s")
+def _refusal(runtime: Runtime) -> None:
+    """Show why a file was refused on its way: Streamlit's uploader itself names a status only."""
+    if said := runtime.uploads.refusal:
+        st.error(context.plain(said), icon=":material/error:")
 
 
 def _open_workspace(runtime: Runtime) -> None:

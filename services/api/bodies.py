@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
 from services.api import turns
+from services.errors import OverLimit
 from services.files.operations import BLOCK
 from services.uploads.intake import Intake
 
@@ -47,8 +48,12 @@ async def limited(intake: Intake, scope: Scope, receive: Receive) -> Receive:
 
     async def require(size: int) -> None:
         size = max(0, size - FRAMING)
-        intake.require_allowed("The file", size)
-        await run_in_threadpool(intake.require_share, "The file", size)
+        try:
+            intake.require_allowed("The file", size)
+            await run_in_threadpool(intake.require_share, "The file", size)
+        except OverLimit as error:
+            intake.note_refusal(error)
+            raise
 
     length = Headers(scope=scope).get("content-length", "")
     if length.isdecimal():

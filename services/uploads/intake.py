@@ -23,6 +23,8 @@ _WORKSPACE = re.compile(PREFIX + "[0-9a-f]{32}")
 
 LONGEST_NAME = 1000
 """Characters of a file's name; no file system that we know takes more than 255."""
+TOLD_SECONDS = 60.0
+"""Seconds for which a page tells why a file was refused on its way."""
 MOST_AN_HOUR = 20_000
 """Files that one person may begin to upload within an hour: even empty ones fill a disk."""
 
@@ -55,6 +57,7 @@ class Intake:
         self._beginning, self._collecting = threading.Lock(), threading.Lock()
         self._counting = threading.Lock()
         self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._refused: dict[str, tuple[float, str]] = {}
 
     def seen_by(self, owner: str) -> Self:
         """Return the same for somebody else."""
@@ -133,6 +136,16 @@ class Intake:
             f"You began to upload {MOST_AN_HOUR:,} files within an hour, and more are not taken. "
             f"Go on in {minutes} min, or have the server watch the folder they are in."
         )
+
+    def note_refusal(self, error: OverLimit) -> None:
+        """Remember why a file was refused, for a page that is not told by its own uploader."""
+        self._refused[self._owner] = time.monotonic(), str(error)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why their last file was refused, if that was just now."""
+        at, said = self._refused.get(self._owner, (-math.inf, ""))
+        return said if time.monotonic() - at < TOLD_SECONDS else None
 
     def find(self, id: str) -> Upload:
         """Return the upload of that id.

@@ -94,7 +94,11 @@ def test_files_folders_limits_and_the_simple_way(tmp_path, open_page):
     huge = tmp_path / ("a name that is long " * 9 + ".mkv")
     with huge.open("wb") as handle:
         handle.truncate(60_000_000)
-    with serving(data, SCRIPTORIUM_UPLOAD_LIMIT_GB="0.05") as server:
+    large = tmp_path / "large.mkv"
+    with large.open("wb") as handle:
+        handle.truncate(46_000_000)
+    limits = {"SCRIPTORIUM_UPLOAD_LIMIT_GB": "0.05", "SCRIPTORIUM_OWNER_UPLOAD_LIMIT_GB": "0.04"}
+    with serving(data, **limits) as server:
         page = open_page(server, width=390, height=844)
         expect(page.get_by_text("Up to 50 MB a file")).to_be_visible()
         sent = offsets(page)
@@ -116,6 +120,12 @@ def test_files_folders_limits_and_the_simple_way(tmp_path, open_page):
         page.get_by_test_id("stFileUploader").locator("input").set_input_files([str(simple)])
         expect(page.get_by_text("5 files, 5 unusable")).to_be_visible()
         assert is_stored(data, simple)
+        given = page.get_by_test_id("stFileUploader").locator("input")
+        given.set_input_files([str(huge)])
+        expect(page.get_by_text("File must be 50.0MB or smaller")).to_be_attached()
+        given.set_input_files([str(large)])
+        expect(page.get_by_text("may hold 0.04 GB")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_an_upload_outlives_whatever_breaks(tmp_path, open_page):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -16,6 +18,7 @@ from starlette.testclient import TestClient
 from services.api import app, turns
 from services.config import Settings
 from services.runtime import Runtime
+from services.uploads.intake import TOLD_SECONDS
 from tests.web import client_of, run
 
 LARGE = 3_000_000
@@ -120,7 +123,12 @@ def test_what_streamlit_would_hold_in_memory_keeps_to_the_limits(
         content = bytes(size) if announced else pieces(size)
         answer = client.put("/_stcore/upload_file/1/2", content=content)
         assert answer.status_code == status
-    assert "The file" in answer.json()["detail"] and "may h" in answer.json()["detail"]
+    said = answer.json()["detail"]
+    assert "The file" in said and "may h" in said
+    assert runtime.uploads.refusal == said, "what the page shows"
+    later = time.monotonic() + TOLD_SECONDS
+    monkeypatch.setattr("services.uploads.intake.time", SimpleNamespace(monotonic=lambda: later))
+    assert runtime.uploads.refusal is None
 
 
 def test_what_was_not_announced_is_cut_where_it_is_too_large(served, runtime, monkeypatch):
