@@ -718,6 +718,8 @@ ADMIN_CALLS = {
     "set_password": lambda a: a.set_password("bo", WORD + "2"),
     "set_role": lambda a: a.set_role("eve", Role.ADMIN),
     "disable": lambda a: a.disable("ana"),
+    "terms": lambda a: a.terms(),
+    "set_terms": lambda a: a.set_terms(("evil",), ()),
     "batches": lambda a: a.batches(),
     "count_batches": lambda a: a.count_batches(),
     "open_batch": lambda a: a.open_batch("b", "to read it"),

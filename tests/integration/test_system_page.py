@@ -94,7 +94,7 @@ def test_a_model_is_fetched_by_its_name_and_the_download_can_be_cancelled(runtim
         assert stopping()
         raise Cancelled
 
-    runtime.downloads = Downloads(download)
+    runtime._downloads = Downloads(download)
     page = system()
     page.selectbox[0].set_value("Another one").run()
     page.text_input[0].set_value("owner").run()
