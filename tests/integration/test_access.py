@@ -1012,7 +1012,7 @@ INTAKE_CALLS = {
 THEIR_UPLOADS = {"receive", "expires", "end"}
 """Methods that take an upload: only `find` and `of` give one."""
 LIMITS = {"require_allowed", "require_share", "require_pace"}
-OWN = {"seen_by", "of", "give_up"}
+OWN = {"seen_by", "of", "give_up", "note_refusal"}
 
 
 def test_every_way_to_an_upload_is_in_the_matrix(house):
