@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -22,16 +23,19 @@ def run(page: Page, *files: Path) -> None:
     page.wait_for_url("**/batch?batch=*")
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> Path:
-    """A long document, one with a password, a scan, and one that takes a minute to read."""
-    root = tmp_path_factory.mktemp("pdf")
+@pytest.fixture
+def files(tmp_path) -> Path:
+    """A long document, one with a password, a scan, and one that takes a minute to read.
+
+    None is one that was read before, also at a second try: that would be offered its result.
+    """
+    root, now = tmp_path, time.time_ns()
     pages = [f"Page {n} tells of {'quills' if n % 7 == 0 else 'ink'}" for n in range(1, 41)]
-    media.write_pdf(root / "long.pdf", pages, title="On ink")
-    media.write_pdf(root / "locked.pdf", ["The secret recipe of the ink"], password="oak-gall")
-    text = media.write_pdf(root / "text.pdf", ["\n".join(LINES)], size=(420, 220))
-    media.write_scan(root / "scan.pdf", text, degrees=3)
-    media.write_slow_pdf(root / "slow.pdf", slow=2, pages=30, lines=400_000)
+    media.write_pdf(root / "long.pdf", pages, title=f"On ink {now}")
+    media.write_pdf(root / "locked.pdf", ["The secret recipe of the ink"], f"Ink {now}", "oak-gall")
+    text = media.write_pdf(root / "text.pdf", ["\n".join(LINES)], f"Text {now}", size=(420, 220))
+    media.write_scan(root / "scan.pdf", text, degrees=3 + now % 1000 / 5000)
+    media.write_slow_pdf(root / "slow.pdf", slow=2, pages=30, lines=400_000 + now % 1000)
     return root
 
 

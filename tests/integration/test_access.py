@@ -43,7 +43,7 @@ from services.runtime import Runtime
 from services.uploads.intake import Intake
 from tests import media
 from tests.integration import test_api_people as api_people
-from tests.web import client_of
+from tests.web import client_of, run
 
 SECRET = "plan-of-bo"
 WORD = "correct horse battery"
@@ -980,7 +980,7 @@ def test_tries_at_once_are_counted_as_if_one_followed_the_other(house):
             tries = [client.post("/sign-in", data=form) for _ in range(40)]
             return [answer.status_code for answer in await asyncio.gather(*tries)]
 
-    assert sorted(asyncio.run(burst())) == [401] * TRIES + [429] * (40 - TRIES)
+    assert sorted(run(burst())) == [401] * TRIES + [429] * (40 - TRIES)
 
 
 def test_tries_while_the_store_is_away_do_not_count(house, monkeypatch):

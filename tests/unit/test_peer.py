@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import httpx
 import pytest
 import uvicorn
@@ -14,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from services.api.peer import believe_proxies, is_this_machine
+from tests.web import run
 
 
 def seen(monkeypatch, behind_proxy: bool, peer: str, claimed: str | None) -> str:
@@ -33,7 +32,7 @@ def seen(monkeypatch, behind_proxy: bool, peer: str, claimed: str | None) -> str
             headers = {} if claimed is None else {"X-Forwarded-For": claimed}
             return (await client.get("/", headers=headers)).text
 
-    return asyncio.run(ask())
+    return run(ask())
 
 
 @pytest.mark.parametrize(

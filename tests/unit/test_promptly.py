@@ -1,11 +1,11 @@
 import asyncio
 import socket
 from asyncio import base_events
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from services.api.promptly import send_promptly
+from tests.web import run
 
 
 def test_a_connection_to_a_socket_as_streamlit_opens_it_waits_for_no_acknowledgement(
@@ -34,6 +34,4 @@ def test_a_connection_to_a_socket_as_streamlit_opens_it_waits_for_no_acknowledge
             finally:
                 writer.close()
 
-    # In a thread of its own: a browser's test may have left its running loop in this one.
-    with ThreadPoolExecutor(1) as thread:
-        assert thread.submit(asyncio.run, accepted_without_delay()).result()
+    assert run(accepted_without_delay())
