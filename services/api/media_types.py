@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.files.operations import open_to_read
 from services.jobs.models import Kind
 
 _LOOKED_AT = 64
@@ -39,7 +40,7 @@ def media_type(kind: Kind, path: Path) -> str | None:
         return "application/pdf"
     if kind is not Kind.AUDIO:
         return None
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         head = file.read(_LOOKED_AT)
     for at, sign, named in _BEGINNINGS:
         if head[at:].startswith(sign):

@@ -17,6 +17,7 @@ from services.audio.exports import to_vtt as write_vtt
 from services.audio.segments import joined
 from services.audio.transcript import Repetition, Segment, Transcript, Word
 from services.audio.words import plain
+from services.cli.main import SHOWN
 
 STYLE = Style()
 BARE = Style(times=False, speakers=False)
@@ -30,6 +31,10 @@ def test_a_style_shows_what_is_named_and_nothing_else():
     )
     with pytest.raises(ValueError, match=r"“colour” is unknown\. Known are times, speakers"):
         Style.showing(["times", "colour"])
+
+
+def test_the_command_line_shows_what_is_shown_everywhere():
+    assert Style.showing(SHOWN.split(",")) == Style()
 
 
 def transcript(*segments: Segment, words: list[Word] | None = None) -> Transcript:
