@@ -116,14 +116,23 @@ class Claims:
 
     @about_job
     def done(
-        self, job: Job, result: Result, *, length: float, engine: str, model: str, took: float
+        self,
+        job: Job,
+        result: Result,
+        *,
+        length: float,
+        engine: str,
+        model: str,
+        took: float,
+        outline: bytes = b"",
     ) -> None:
         """Save a result and mark its job done, unless it is not this lane's any more.
 
         Args:
             took: The work that it cost, in seconds.
+            outline: Of a recording's sound, where it is known already; see `audio.peaks`.
         """
-        staged = self._results.stage(job, result)
+        staged = self._results.stage(job, result, outline)
         published = False
 
         def publish() -> None:

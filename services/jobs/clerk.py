@@ -17,6 +17,9 @@ from services.logs import about
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.5
+LONG = 60.0
+"""Seconds from which a recording's outline is kept at once; of a shorter one it is soon made."""
+
 MOST_TASKS = 64
 """Things to write that may wait; then the model waits for the disk after all."""
 
@@ -108,6 +111,7 @@ class Clerk:
                 engine=transcript.engine,
                 model=transcript.model,
                 took=recording.took,
+                outline=recording.outline.peaks if transcript.duration > LONG else b"",
             )
             self._stretches.discard(recording.job)
         except Exception as error:  # a full disk, a lock: this job's result, not the others'

@@ -12,6 +12,7 @@ from services.audio import SAMPLE_RATE
 from services.audio.clips import Clip, Silence, clips
 from services.audio.decode import Decoder
 from services.audio.engines import Engine, Hypothesis
+from services.audio.peaks import Outline
 from services.audio.repetition import note, repetitions
 from services.audio.segments import in_order, segments_from_words
 from services.audio.transcript import Segment, Transcript, Word
@@ -46,6 +47,7 @@ class Recording:
     job: Job
     decoder: Decoder
     clips: Generator[Clip | Silence, None, None]
+    outline: Outline = field(default_factory=Outline)
     heard: list[Heard] = field(default_factory=list)
     slots: deque[Slot] = field(default_factory=deque)
     """Clips that arrived and are in no stretch yet."""
@@ -80,17 +82,18 @@ class Recording:
             longest: Seconds of sound that it may hold; None for any number.
         """
         heard, begin = saved
-        decoder = Decoder(job.path, job.name, longest)
+        decoder, outline = Decoder(job.path, job.name, longest), Outline()
 
         def cut() -> Generator[Clip | Silence, None, None]:
             check()
-            yield from clips(decoder.blocks(), clip_seconds, begin)
+            yield from clips(outline.through(decoder.blocks()), clip_seconds, begin)
 
         known = sum(one.seconds for one in heard)
         return cls(
             job,
             decoder,
             cut(),
+            outline,
             heard=list(heard),
             cut_seconds=known,
             silent=max(0.0, begin / SAMPLE_RATE - known),

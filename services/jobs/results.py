@@ -24,15 +24,18 @@ class Results:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def stage(self, job: Job, result: Result) -> Path:
+    def stage(self, job: Job, result: Result, outline: bytes = b"") -> Path:
         """Write the result of a run beside the place of the job's result, and keep the original.
 
-        Both are whole when this returns; `publish` then makes the result the job's.
+        Both, and a recording's outline where it is given, are whole when this returns; `publish`
+        then makes the result the job's.
         """
         directory = operations.make_dir(self.root / job.id)
         original = self._original(job)
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
+        if outline and not self.peaks(job.id).exists():
+            operations.write_atomic(self.peaks(job.id), outline)
         staged = directory / f"{_STAGED}{job.run}.json"
         with operations.staging_writer(staged) as handle:
             for part in result.json():

@@ -11,6 +11,7 @@ from services.audio import SAMPLE_RATE
 from services.audio.clips import Clip, Silence
 from services.audio.decode import Decoder
 from services.audio.engines import Hypothesis
+from services.audio.peaks import peaks
 from services.audio.transcript import Word
 from services.errors import OutOfMemory
 from services.files.operations import sha256_of
@@ -452,6 +453,8 @@ def test_after_a_stop_a_long_recording_goes_on_and_no_word_is_lost_or_doubled(lo
     done, after = run(Fake())
     resumed = results.load(done.id)
     assert done.state is State.DONE and not (results.directory(done.id) / NAME).exists()
+    whole_outline = peaks(Decoder(done.path).blocks())
+    assert results.peaks(done.id).read_bytes() == whole_outline, "nobody has to wait for it"
     _, whole = run(Fake())
     assert after < whole, "what was kept was not heard again"
     assert all(a.end <= b.start for a, b in itertools.pairwise(resumed.words)), "none doubled"
