@@ -366,6 +366,29 @@ def test_cancel_retry_and_delete(client, runtime, still):
     assert client.get(path).status_code == client.delete(path).status_code == 404
 
 
+def options_after(client, address: str, job: str, **changes) -> dict:
+    """Return a job's options after it was run again with changed ones, and cancelled."""
+    body = {"options": changes} | ({"all": True} if "batches" in address else {})
+    assert client.post(f"{address}/retry", json=body).status_code == 200
+    client.post(f"{address}/cancel")
+    return client.get(f"/api/v1/jobs/{job}").json()["options"]
+
+
+@pytest.mark.parametrize("what", ["jobs", "batches"])
+def test_what_is_done_again_keeps_the_settings_of_which_nothing_is_said(client, still, what):
+    asked = {"language": "fr", "hotwords": ["Ana"], "engine": "nemo", "model": "spoken-digits"}
+    batch = submit(client, ("a.wav", SOUND), ("b.wav", SOUND), **asked).json()["id"]
+    job = client.get(f"/api/v1/batches/{batch}/jobs").json()["items"][0]["id"]
+    client.post(f"/api/v1/batches/{batch}/cancel")
+    address = f"/api/v1/{what}/{job if what == 'jobs' else batch}"
+    found = options_after(client, address, job, language="de")
+    assert {name: found[name] for name in asked} == asked | {"language": "de"}
+    found = options_after(client, address, job, language=None, translate_to=None, speakers=None)
+    assert {name: found[name] for name in asked} == asked | {"language": None}, "null: found out"
+    found = options_after(client, address, job, engine="whisper")
+    assert (found["engine"], found["model"], found["hotwords"]) == ("whisper", None, ["Ana"])
+
+
 def test_a_key_makes_one_batch_of_what_is_sent_twice_at_once(client, runtime, still):
     before = runtime.count_batches()
     answers: list = []

@@ -39,7 +39,7 @@ from services.api.v1.options import chosen
 from services.api.v1.results import Format, StyleQuery
 from services.files.scratch import scratch_path
 from services.files.workspace import StoredFile, Workspace
-from services.jobs.models import Batch, JobFilter, Kind, Options, State
+from services.jobs.models import FELL_SHORT, Batch, JobFilter, Kind, Options, State
 from services.jobs.once import Once
 from services.people.models import Scope
 from services.runtime import Runtime
@@ -104,7 +104,8 @@ class Again(Input):
     """With which settings files are processed again."""
 
     options: OptionsInput | None = None
-    """New ones, on top of the server's; those that each file had where nothing is said."""
+    """New ones. Where they say nothing, and in their absence, each file keeps those it had; of
+    several files those that they have in common, and the server's for the rest."""
 
 
 class AgainMany(Again):
@@ -219,10 +220,11 @@ def cancel_batch(front: Runtime, batch_id: Id) -> Changed:
 def retry_batch(front: Runtime, batch_id: Id, body: AgainMany) -> Changed:
     """Process what failed or was cancelled in a batch again, or all that ended."""
     require_own_batch(front, batch_id)
-    options = chosen(front, body.options) if body.options is not None else None
-    if body.all:
-        return Changed(count=front.rerun(JobFilter(batch_id), options))
-    return Changed(count=front.retry(batch_id, options))
+    wanted = JobFilter(batch_id, () if body.all else FELL_SHORT)
+    options = None
+    if body.options is not None:
+        options = chosen(front, body.options, front.common_options(wanted))
+    return Changed(count=front.rerun(wanted, options))
 
 
 def delete_batch(front: Runtime, batch_id: Id) -> Response:

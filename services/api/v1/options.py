@@ -70,13 +70,25 @@ def models_of(front: Runtime) -> dict[str, tuple[ModelOutput, str]]:
     return found
 
 
-def chosen(front: Runtime, asked: OptionsInput | None) -> Options:
-    """Return the options that a submission asks for, on top of the server's own.
+_UNKNOWN = ("language", "translate_to")
+"""Options of which `null` says something: what is spoken is found out."""
+
+
+def chosen(front: Runtime, asked: OptionsInput | None, begin: Options | None = None) -> Options:
+    """Return the options that somebody asks for.
+
+    Args:
+        front: What they are asked of.
+        asked: What was said; None for nothing.
+        begin: What holds where nothing is said; None for the server's own.
 
     Raises:
         Invalid: there is no such model, or it is not the engine's.
     """
-    values: dict[str, Any] = asked.model_dump(exclude_none=True) if asked else {}
+    said = asked.model_dump(exclude_unset=True) if asked else {}
+    values: dict[str, Any] = {
+        name: value for name, value in said.items() if value is not None or name in _UNKNOWN
+    }
     id, engine = values.pop("model", None), values.get("engine", "auto")
     if "hotwords" in values:
         values["hotwords"] = tuple(values["hotwords"])
@@ -87,7 +99,9 @@ def chosen(front: Runtime, asked: OptionsInput | None) -> Options:
         if engine not in ("auto", model.engine):
             raise wrong("options.model", f"“{id}” is a model of the engine “{model.engine}”.")
         values |= {"engine": model.engine, "model": name}
-    return replace(front.default_options(), **values)
+    elif "engine" in values:  # a model is an engine's: they go together
+        values["model"] = None
+    return replace(begin or front.default_options(), **values)
 
 
 def options(front: Runtime) -> Choices:
