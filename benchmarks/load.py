@@ -43,6 +43,7 @@ PIECE = 4 * 1024 * 1024
 PASSWORD = "correct horse battery"
 PAGES = ("batches", "files", "search", "", "batch")
 EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+LOOK_SECONDS = 5
 THINK = (1.0, 4.0)
 """Seconds that a person looks at a page before going on."""
 
@@ -228,7 +229,7 @@ async def watch(process: psutil.Process, end: float, seen: Seen) -> None:
     """Note what the server holds in memory."""
     while time.monotonic() < end:
         seen.memory.append(process.memory_info().rss / 1e6)
-        await asyncio.sleep(5)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def alone(address: str, batch: str) -> Seen:
@@ -312,7 +313,8 @@ def main() -> None:
         f"memory of the server: {first:.0f} MB in the first quarter, {last:.0f} in the last, ",
         end="",
     )
-    print(f"{max(seen.memory):.0f} at most")
+    print(f"{max(seen.memory):.0f} at most; at each minute, MB:")
+    print(*(f"{value:.0f}" for value in seen.memory[:: 60 // LOOK_SECONDS]))
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ def nemo_ways(model: Any, files: list[Path]) -> dict[str, Way]:
     }
 
 
-def whisper_way(threads: int) -> Way:
-    """Return faster-whisper as its documentation shows it, asked for words."""
+def whisper_way(threads: int, **wishes: Any) -> Way:
+    """Return faster-whisper as its documentation shows it, asked for words, and with `wishes`."""
     from faster_whisper import WhisperModel
 
     model = WhisperModel(
@@ -102,7 +102,7 @@ def whisper_way(threads: int) -> Way:
     def run(files: list[Path]) -> Texts:
         texts = {}
         for file in files:
-            segments, _ = model.transcribe(str(file), beam_size=5, word_timestamps=True)
+            segments, _ = model.transcribe(str(file), beam_size=5, word_timestamps=True, **wishes)
             texts[file] = " ".join(segment.text.strip() for segment in segments)
         return texts
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from services.audio import SAMPLE_RATE
-from services.audio.clips import SPEECH, Clip, Silence, clips, is_unbroken, speech_spans
+from services.audio.clips import LIKELY, SPEECH, Clip, Silence, clips, is_unbroken, speech_spans
 from services.audio.vad import WINDOW, speech_probabilities
 from tests import media
 
@@ -46,6 +46,17 @@ def melody(seconds: int) -> np.ndarray:
     ]
     played = np.concatenate([notes[n % 8] * np.exp(-3 * time) for n in range(2 * seconds)])
     return (played / np.abs(played).max() / 2).astype(np.float32)
+
+
+def single_notes(rng, seconds: int) -> np.ndarray:
+    """Notes at random, two a second, that fade at random."""
+    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+    played = []
+    for hertz in rng.choice((220, 247, 262, 294, 330, 392, 440), 2 * seconds):
+        parts = [np.sin(2 * np.pi * hertz * part * time) / part for part in range(1, 6)]
+        played.append(sum(parts) * np.exp(-rng.uniform(1, 4) * time))
+    made = np.concatenate(played)
+    return (made / np.abs(made).max() / 2).astype(np.float32)
 
 
 def in_blocks(samples, seconds: float):
@@ -134,6 +145,13 @@ def test_steady_sounds_of_any_level_are_not_speech(make, level, seed):
     made = make(np.random.default_rng(seed), 60 * SAMPLE_RATE) * level
     found = clips([np.clip(made, -1, 1).astype(np.float32)], 30)
     assert [one for one in found if isinstance(one, Clip)] == []
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_recording_that_begins_with_notes_has_no_speech(seed):
+    """The detector, before it has heard some seconds, takes the first ones for vowels."""
+    made = single_notes(np.random.default_rng(seed), 20)
+    assert [one for one in clips([made], 30) if isinstance(one, Clip)] == []
 
 
 def test_speech_is_found_in_noise_and_where_it_is_soft(speech):
@@ -277,7 +295,47 @@ def test_spans_of_unbroken_speech_are_cut_where_it_is_least_likely(longest):
 
 def test_soft_beginnings_and_ends_are_kept():
     probabilities = np.zeros(200, np.float32)
-    probabilities[[100, 101]] = SPEECH
+    probabilities[[60, 61]] = SPEECH
     ((start, end),) = speech_spans(probabilities, 30)
-    assert start / SAMPLE_RATE == pytest.approx(100 * 0.032 - 0.5, abs=0.033)
-    assert end / SAMPLE_RATE == pytest.approx(102 * 0.032 + 0.5, abs=0.033)
+    assert start / SAMPLE_RATE == pytest.approx(60 * 0.032 - 0.5, abs=0.033)
+    assert end / SAMPLE_RATE == pytest.approx(62 * 0.032 + 0.5, abs=0.033)
+
+
+def doubtful(*times: float, likely: tuple[float, ...] = (), seconds: float = 60) -> np.ndarray:
+    """Probabilities of a recording with a note, or speech, of a tenth of a second at some times."""
+    found = np.zeros(round(seconds * SAMPLE_RATE / WINDOW), np.float32)
+    for moments, value in ((times, LIKELY - 0.01), (likely, LIKELY)):
+        for at in moments:
+            found[round(at * SAMPLE_RATE / WINDOW) :][:3] = value
+    return found
+
+
+def test_what_may_be_a_note_of_music_counts_only_near_likely_speech():
+    assert speech_spans(doubtful(20, 40), 30) == []
+    (span,) = speech_spans(doubtful(20, 40, likely=(42.5,)), 30)
+    assert 39 < span[0] / SAMPLE_RATE < 40 and 43 < span[1] / SAMPLE_RATE < 44
+    assert len(speech_spans(doubtful(20, likely=(17.5,)), 30)) == 1
+    assert speech_spans(doubtful(20, likely=(15,)), 30)[0][1] < 17 * SAMPLE_RATE
+
+
+def test_one_soft_word_that_is_all_of_a_recording_counts():
+    assert len(speech_spans(doubtful(2, seconds=5), 30)) == 1
+    assert speech_spans(doubtful(2, seconds=5), 30, since=500) == []
+
+
+@pytest.mark.parametrize("end", range(94, 101))
+def test_likely_speech_vouches_also_for_what_is_cut_after_it(monkeypatch, end):
+    """It is cut into clips of ten seconds; some are gone when the word after them is looked at."""
+    notes = np.arange(end + 6, 190, 4)
+    known = doubtful(end + 2, *notes, seconds=200)
+    known[: round(end * SAMPLE_RATE / WINDOW)] = 0.9
+    samples = np.arange(known.size * WINDOW, dtype=np.float32)  # each says where it is
+    monkeypatch.setattr(
+        "services.audio.clips.speech_probabilities",
+        lambda part: known[int(part[0]) // WINDOW :][: -(-part.size // WINDOW)].copy(),
+    )
+    monkeypatch.setattr("services.audio.clips.levelled", lambda part: part)
+    found = [one for one in clips([samples], LIMIT) if isinstance(one, Clip)]
+    inside = covered(found, samples.size)
+    assert inside[(end + 2) * SAMPLE_RATE]
+    assert not inside[notes * SAMPLE_RATE].any()
