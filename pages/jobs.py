@@ -69,8 +69,8 @@ def listing(
         _act(runtime, *clicked)
 
 
-def _status(job: Job, places: dict[str, int], engine: EngineStatus) -> tuple[str, str]:
-    """Return what a job's row says on the right, and its tone."""
+def status(job: Job, places: dict[str, int], engine: EngineStatus) -> tuple[str, str]:
+    """Return what is said of a job's state, and its tone."""
     if job.state is State.QUEUED:
         place = places.get(job.id)
         if job.not_before > time.time():
@@ -107,7 +107,7 @@ def _row(
     dated: bool,
 ) -> dict[str, Any]:
     """Return a job's row."""
-    said, tone = _status(job, places, engine)
+    said, tone = status(job, places, engine)
     actions: list[tuple[str, str]] = []
     waits = job.state is State.QUEUED and places.get(job.id, 1) > 1
     if waits and runtime.person.may(Scope.ADMIN):

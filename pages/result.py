@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages import context, rerun, sharing
+from pages import context, jobs, rerun, sharing
 from pages.views import about, exporting, transcript, voices
 from pages.views import document as document_view
 from services import exports
@@ -17,13 +17,26 @@ from services.jobs.models import Event
 runtime = context.runtime()
 
 
+def cancel(job_id: str) -> None:
+    """End the work on the file."""
+    runtime.cancel(job_id)
+
+
 def show_progress(job_id: str) -> None:
-    """Show how far a job is; when it ends, run the whole page again, which shows its result."""
+    """Show how far a job is, and offer to cancel it.
+
+    When it ends, the whole page runs again, which shows its result.
+    """
     job = runtime.job(job_id)
     if job is None or job.state.over:
         st.rerun()
-    else:
-        st.progress(job.progress, job.stage.capitalize() or "Waiting for its turn")
+    said, _ = jobs.status(job, runtime.places(), runtime.engine_status())
+    left = runtime.estimate([job]).left
+    if left is not None:
+        said += f", about {context.duration(left)} left"
+    st.progress(job.progress, context.plain(said[0].upper() + said[1:]))
+    if runtime.may_change(job):
+        st.button("Cancel", icon=":material/close:", on_click=cancel, args=(job_id,))
 
 
 def show_history(events: list[Event]) -> None:

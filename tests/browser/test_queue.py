@@ -37,6 +37,17 @@ def test_what_runs_is_cancelled_at_once(server, open_page, hour):
     expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
 
 
+def test_the_page_of_a_file_says_how_far_it_is_and_cancels_it(server, open_page, hour):
+    page = open_page(server)
+    run(page, hour)
+    page.get_by_role("button", name="hour.wav", exact=True).click()
+    expect(page.get_by_text(re.compile(r"^(Reading|Transcribing) \d+%"))).to_be_visible(
+        timeout=60_000
+    )
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
 def test_two_people_at_once_each_see_their_batch_and_both(server, open_page, tmp_path):
     people = [open_page(server), open_page(server)]
     names = []
