@@ -50,12 +50,13 @@ class House:
 
 @pytest.fixture
 def runtime(tmp_path):
-    """One whose lanes do not work: the jobs here have no files."""
+    """One in which nothing works by itself: the jobs here have no files."""
     settings = Settings(data_dir=tmp_path / "data", device="cpu", engine="whisper")
     runtime = Runtime(settings)
     with runtime:
         runtime.pause()
         runtime._pulse.stop()
+        runtime._janitor.stop()  # what goes stays listed until the janitor has been there
         yield runtime
 
 
