@@ -1,5 +1,7 @@
 // Filters as buttons: a click chooses a value, another one lets it go.
 export default function ({ data, parentElement, setTriggerValue }) {
+  const old = parentElement.querySelector(".facets");
+  const held = old?.getRootNode().activeElement?.dataset.value; // the keyboard stays where it is
   const list = document.createElement("div");
   list.className = "facets";
   for (const facet of data.facets) {
@@ -14,6 +16,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const { value, text, count, chosen } of facet.values) {
       const button = document.createElement("button");
       button.setAttribute("aria-pressed", String(chosen));
+      button.dataset.value = JSON.stringify([facet.name, value]);
+      button.title = text;
       button.textContent = text;
       const number = document.createElement("span");
       number.className = "count";
@@ -24,6 +28,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     list.append(box);
   }
-  parentElement.querySelector(".facets")?.remove();
+  old?.remove();
   parentElement.append(list);
+  if (held) [...list.querySelectorAll("button")].find((button) => button.dataset.value === held)?.focus();
 }

@@ -13,6 +13,8 @@ const link = (className, text, href) => {
   return made;
 };
 
+const handlers = new WeakMap();
+
 function passage(hit, click) {
   const box = element("div", "hit");
   box.append(link("place", hit.place, hit.href));
@@ -24,6 +26,7 @@ function passage(hit, click) {
   if (hit.path) under.append(element("span", "path", hit.path));
   for (const { name, label } of hit.actions) {
     const button = element("button", "", label);
+    button.setAttribute("aria-label", `${label}: ${hit.place}`);
     button.onclick = () => click(name, hit.key);
     under.append(button);
   }
@@ -32,12 +35,19 @@ function passage(hit, click) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const click = (action, id) => setTriggerValue("clicked", { action, id });
+  const old = parentElement.querySelector(".hits");
+  const text = JSON.stringify(data.groups);
+  const state = handlers.get(old) ?? {};
+  state.click = (action, id) => setTriggerValue("clicked", { action, id });
+  if (old && state.text === text) return; // what is read stays, and the focus in it
+  const click = (action, id) => state.click(action, id);
   const list = element("div", "hits");
   for (const group of data.groups) {
     const box = element("div", "group");
     const head = element("div", "head");
-    head.append(element("span", "icon", group.icon), link("name", group.name, group.href));
+    const icon = element("span", "icon", group.icon);
+    icon.setAttribute("aria-hidden", "true"); // else the name of the symbol is read out
+    head.append(icon, link("name", group.name, group.href));
     if (group.editable) {
       const edit = element("button", "", "Edit");
       edit.setAttribute("aria-label", `Edit: ${group.name}`);
@@ -51,6 +61,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     box.append(head, ...group.hits.map((hit) => passage(hit, click)));
     list.append(box);
   }
-  parentElement.querySelector(".hits")?.remove();
+  old?.remove();
   parentElement.append(list);
+  handlers.set(list, Object.assign(state, { text }));
 }

@@ -8,66 +8,88 @@ const element = (tag, className, text) => {
 
 const shown = new WeakMap();
 
-function build(row, click) {
-  const box = element("div", `row ${row.tone}`);
-  box.dataset.id = row.id;
-  box.append(element("span", "icon", row.icon));
+// Return a row that is still to be filled.
+function build(id) {
+  const box = element("li", "row");
+  box.dataset.id = id;
+  box.tabIndex = -1; // it takes the focus of a button that goes
+  const icon = element("span", "icon"), main = element("div", "main"), side = element("div", "side");
+  icon.setAttribute("aria-hidden", "true"); // else the name of the symbol is read out
+  const detail = element("div", "detail"), status = element("span", "status"), problem = element("div", "problem");
+  const bar = element("div", "bar");
+  bar.setAttribute("role", "progressbar");
+  bar.append(document.createElement("i"));
+  main.append(detail);
+  side.append(status);
+  box.append(icon, main, side, problem, bar);
+  return { box, icon, main, detail, side, status, problem, bar, was: {} };
+}
 
-  const main = element("div", "main");
-  const title = element(row.opens ? "button" : "div", "title", row.title);
-  title.title = row.title;
-  if (row.opens) title.onclick = () => click("open", row.id);
-  main.append(title);
-  if (row.detail) main.append(element("div", "detail", row.detail));
-  box.append(main);
-
-  const side = element("div", "side");
-  if (row.status) side.append(element("span", "status", row.status));
-  for (const { name, label } of row.actions) {
-    const button = element("button", "action", label);
-    button.setAttribute("aria-label", `${label}: ${row.title}`);
-    button.onclick = () => click(name, row.id);
-    side.append(button);
+// Show a row's state. Only what differs is changed: a button under a finger must not vanish, nor
+// one that has the focus, because a file got on.
+function fill(made, row, click) {
+  const { box, bar, was } = made;
+  box.className = `row ${row.tone}`;
+  for (const part of ["icon", "detail", "status", "problem"]) {
+    if (made[part].textContent !== row[part]) made[part].textContent = row[part];
   }
-  box.append(side);
-
-  if (row.problem) box.append(element("div", "problem", row.problem));
-  if (row.share !== null) {
-    const bar = element("div", "bar");
-    const fill = document.createElement("i");
-    fill.style.width = `${Math.round(row.share * 100)}%`;
-    bar.append(fill);
-    box.append(bar);
+  if (was.title !== row.title || was.opens !== row.opens) {
+    const title = element(row.opens ? "button" : "div", "title", row.title);
+    title.title = row.title;
+    if (row.opens) title.onclick = () => click("open", row.id);
+    made.main.querySelector(".title")?.remove();
+    made.main.prepend(title);
   }
-  return box;
+  const actions = JSON.stringify([row.title, row.actions]);
+  if (was.actions !== actions) {
+    made.side.replaceChildren(made.status, ...row.actions.map(({ name, label }) => {
+      const button = element("button", "action", label);
+      button.setAttribute("aria-label", `${label}: ${row.title}`);
+      button.onclick = () => click(name, row.id);
+      return button;
+    }));
+  }
+  bar.hidden = row.share === null;
+  if (!bar.hidden) {
+    const percent = Math.round(row.share * 100);
+    bar.setAttribute("aria-label", row.title);
+    bar.setAttribute("aria-valuenow", String(percent));
+    bar.firstChild.style.width = `${percent}%`;
+  }
+  made.was = { title: row.title, opens: row.opens, actions };
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   let list = parentElement.querySelector(".rows");
   if (!list) {
-    list = element("div", "rows");
+    list = element("ul", "rows");
+    list.setAttribute("role", "list"); // a list without bullets is none to Safari
     parentElement.append(list);
     shown.set(list, { known: new Map(), click: null });
   }
   // A row that stays must not keep the way to Python that an earlier run of the page opened.
   const state = shown.get(list);
   state.click = (action, id) => setTriggerValue("clicked", { action, id });
-  // Only rows that changed are built again: a button under a finger must not vanish.
-  const { known } = state;
   const click = (action, id) => state.click(action, id);
+  const active = list.getRootNode().activeElement;
+  const at = [...list.children].findIndex((box) => box.contains(active));
+
+  const { known } = state;
   const wanted = data.rows.map((row) => {
-    const text = JSON.stringify(row);
-    const old = known.get(row.id);
-    return old && old.text === text ? old : { text, box: build(row, click) };
+    const made = known.get(row.id) ?? build(row.id);
+    fill(made, row, click);
+    return [row.id, made];
   });
-  known.clear();
-  data.rows.forEach((row, index) => known.set(row.id, wanted[index]));
-  // Only what differs is touched, so that the focus stays where it is.
-  wanted.forEach(({ box }, index) => {
+  state.known = new Map(wanted);
+  // Only what differs is moved, so that the focus stays where it is.
+  const boxes = wanted.map(([, { box }]) => box);
+  boxes.forEach((box, index) => {
     const there = list.children[index];
     if (there === box) return;
-    if (there && !wanted.some((other) => other.box === there)) there.replaceWith(box);
+    if (there && !boxes.includes(there)) there.replaceWith(box);
     else list.insertBefore(box, there ?? null);
   });
-  while (list.children.length > wanted.length) list.lastChild.remove();
+  while (list.children.length > boxes.length) list.lastChild.remove();
+  // What had the focus is gone: it passes to what stands there now, not to the top of the page.
+  if (at >= 0 && !active.isConnected) list.children[Math.min(at, boxes.length - 1)]?.focus({ preventScroll: true });
 }

@@ -115,7 +115,11 @@ function passageList(actions) {
     const pens = make("div", "pens");
     const person = button("person", "Change the speaker", () => actions.rename(passage));
     person.classList.add("person");
-    pens.append(person, button("edit", "Edit the text (E)", () => actions.edit(passage)));
+    const pen = button("edit", "Edit the text (E)", () => actions.edit(passage));
+    // To who hears the page, a button without its place is like all the others.
+    person.setAttribute("aria-label", `Change the speaker at ${clock(passage.start)}`);
+    pen.setAttribute("aria-label", `Edit the text at ${clock(passage.start)}`);
+    pens.append(person, pen);
     box.append(time, body, pens);
     built.set(passage, { box, words, body });
     return box;

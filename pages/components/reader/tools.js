@@ -11,7 +11,11 @@ const button = (icon, label, click) => {
   made.type = "button";
   made.title = label;
   made.setAttribute("aria-label", label);
-  if (icon) made.append(make("span", "icon", icon));
+  if (icon) {
+    const sign = make("span", "icon", icon);
+    sign.setAttribute("aria-hidden", "true");
+    made.append(sign);
+  }
   made.onclick = click;
   return made;
 };
