@@ -50,6 +50,9 @@ def batch_row(summary: BatchSummary) -> dict[str, Any]:
 def show() -> None:
     """Show a page of batches."""
     count = runtime.count_batches()
+    if not count:  # yet, or not any more: what is deleted elsewhere goes from here too
+        context.nothing_yet()
+        return
     pages = max(1, -(-count // PER_PAGE))
     page = st.pagination(pages) if pages > 1 else 1
     clicked = components.rows(
@@ -60,13 +63,4 @@ def show() -> None:
 
 
 st.title("Batches")
-if runtime.count_batches():
-    show()
-else:
-    context.empty(
-        "inbox",
-        "Nothing here yet",
-        "What you run appears here, with its results.",
-        context.UPLOAD,
-        "New batch",
-    )
+show()

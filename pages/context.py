@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -50,9 +51,18 @@ def runtime() -> Runtime:
     seen = seen_by_session()
     if seen is None:
         st.title("You are signed out")
-        leave("Sign in", SIGN_IN)
+        st.caption("Sign in to come back to this page. What you submitted goes on meanwhile.")
+        leave("Sign in", f"{SIGN_IN}?{urlencode({'next': _here()})}")
         st.stop()
     return seen
+
+
+def _here() -> str:
+    """Return the address of the page that this session shows, without the server's name."""
+    path = urlsplit(st.context.url or "").path or "/"
+    given = st.query_params
+    asked = urlencode([(name, value) for name in given for value in given.get_all(name)])
+    return f"{path}?{asked}" if asked else path
 
 
 def seen_by_session() -> Runtime | None:
@@ -241,10 +251,21 @@ def paused_banner(runtime: Runtime) -> None:
 
 def empty(icon: str, title: str, text: str, page: str = "", label: str = "") -> None:
     """Show that there is nothing here, and with `page` and its `label` where to go instead."""
-    with st.container(horizontal_alignment="center", gap="xsmall"):
+    with st.container(horizontal_alignment="center", gap="xsmall", key="empty"):
         st.space("large")
-        st.markdown(f"## :material/{icon}:", width="content")
+        st.html(f'<div class="empty-icon" aria-hidden="true">{icon}</div>', width="content")
         st.markdown(f"**{title}**", width="content")
         st.caption(text, width="content", text_alignment="center")
         if page:
             st.page_link(page, label=label)
+
+
+def nothing_yet() -> None:
+    """Show that nothing was run yet."""
+    empty(
+        "inbox",
+        "Nothing here yet",
+        "What you run appears here, with its results.",
+        UPLOAD,
+        "New batch",
+    )

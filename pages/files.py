@@ -35,40 +35,55 @@ def choose() -> JobFilter:
     )
 
 
-st.title("Files")
-if not runtime.count_batches():
-    context.empty(
-        "inbox",
-        "Nothing here yet",
-        "What you run appears here, with its results.",
-        context.UPLOAD,
-        "New batch",
-    )
-    st.stop()
+def ended(counts: dict[State, int]) -> int:
+    """Return how many files have ended."""
+    return sum(count for state, count in counts.items() if state.over)
 
-wanted = choose()
-counts = runtime.count(wanted)
-if not counts:
-    context.empty("search_off", "No file is like that", "Choose less, or look for another name.")
-    st.stop()
 
-short = sum(count for state, count in counts.items() if state.fell_short)
-ended = sum(count for state, count in counts.items() if state.over)
-with st.popover("Run again", icon=":material/replay:", disabled=not ended):
-    only = st.radio(
-        "Which of these files",
-        ["short", "ended"],
-        format_func={
-            "short": f"What failed or was cancelled ({short})",
-            "ended": f"All that ended ({ended})",
-        }.get,
-    )
-    st.caption("A result stays until the new one is whole, and the two are compared.")
-    states = tuple(s for s in State if (s.fell_short if only == "short" else s.over))
-    meant = replace(wanted, states=states)
-    clicked, chosen = options.again(runtime, meant, "again")
-    if clicked:
-        count = runtime.rerun(meant, chosen)
-        st.toast(f"{context.plural(count, 'file')} queued again", icon=":material/replay:")
+def run_again(wanted: JobFilter, counts: dict[State, int]) -> None:
+    """Let the person do the files of a filter again."""
+    short = sum(count for state, count in counts.items() if state.fell_short)
+    with st.popover("Run again", icon=":material/replay:", disabled=not ended(counts)):
+        only = st.radio(
+            "Which of these files",
+            ["short", "ended"],
+            format_func={
+                "short": f"What failed or was cancelled ({short})",
+                "ended": f"All that ended ({ended(counts)})",
+            }.get,
+            key="again-which",  # what is chosen stays so whatever the labels count
+        )
+        st.caption("A result stays until the new one is whole, and the two are compared.")
+        states = tuple(s for s in State if (s.fell_short if only == "short" else s.over))
+        meant = replace(wanted, states=states)
+        clicked, chosen = options.again(runtime, meant, "again")
+        if clicked:
+            count = runtime.rerun(meant, chosen)
+            st.toast(f"{context.plural(count, 'file')} queued again", icon=":material/replay:")
+            st.rerun()
+
+
+@context.refreshing("3s")
+def live(wanted: JobFilter, known: tuple[bool, int]) -> None:
+    """Show the files; when there are others than the page knows of, run all of it again."""
+    batches = runtime.count_batches()
+    counts = runtime.count(wanted) if batches else {}
+    if counts:
+        jobs.listing(runtime, wanted, counts, False, "files", dated=True)
+    elif batches:
+        context.empty(
+            "search_off", "No file is like that", "Choose less, or look for another name."
+        )
+    else:
+        context.nothing_yet()
+    if (bool(counts), ended(counts)) != known:
         st.rerun()
-context.refreshing("3s")(jobs.listing)(runtime, wanted, counts, False, "files", dated=True)
+
+
+st.title("Files")
+batches = runtime.count_batches()
+wanted = choose() if batches else JobFilter()
+counts = runtime.count(wanted) if batches else {}
+if counts:
+    run_again(wanted, counts)
+live(wanted, (bool(counts), ended(counts)))

@@ -85,9 +85,17 @@ def test_people_see_their_own_and_what_is_shared(team, open_page, tmp_path):
     sign_in(bo, "bo")
     expect(bo.get_by_text("Nothing here yet")).to_be_visible()
     expect(bo.get_by_role("link", name="System")).to_have_count(0)
+    batches, files = (bo.context.new_page() for _ in range(2))
+    for page, path in ((batches, "batches"), (files, "files")):
+        page.goto(f"{team}/{path}")
+        expect(page.get_by_text("Nothing here yet")).to_be_visible()
     bo.goto(team)
     submit(bo, tmp_path / "plan of bo.pdf")
     batch = bo.url
+    # What was open meanwhile shows it by itself.
+    expect(batches.get_by_role("button", name="plan of bo.pdf")).to_be_visible()
+    expect(files.get_by_text("Done 1", exact=True)).to_be_visible()
+    expect(files.get_by_role("button", name="Run again")).to_be_enabled()
 
     # An admin is not shown it either, unless she says why.
     ana = open_page(batch)
@@ -122,10 +130,14 @@ def test_a_page_that_nobody_touches_is_signed_out(tmp_path, open_page):
     command(data, "users", "add", "ana", "--password-stdin", typed=WORD + "\n")
     seconds = {"SCRIPTORIUM_SESSION_HOURS": str(10 / 3600)}
     with serving(data, SCRIPTORIUM_MODE="accounts", **seconds) as address:
-        page = open_page(f"{address}/batches")
+        page = open_page(f"{address}/batches?from=a+mail")
         sign_in(page, "ana")
         expect(page.get_by_text("Nothing here yet")).to_be_visible()
         expect(page.get_by_text("You are signed out").first).to_be_visible(timeout=60_000)
+        page.get_by_role("link", name="Sign in").click()
+        sign_in(page, "ana")
+        page.wait_for_url("**/batches?from=a+mail")
+        expect(page.get_by_text("Nothing here yet")).to_be_visible()
 
 
 def test_a_token_is_shown_once_and_signing_out_ends_the_session(team, open_page):
