@@ -157,6 +157,11 @@ def test_an_upload_outlives_whatever_breaks(tmp_path, open_page):
         port = int(server.rpartition(":")[2])
         kill_listener(port)
     expect(page.get_by_text("The connection is lost.")).to_be_visible()
+    away = page.get_by_role("dialog", name="Connection error")
+    said = away.get_by_text("connected to the internet").evaluate(
+        "(text) => [getComputedStyle(text).visibility, getComputedStyle(text, '::after').content]"
+    )
+    assert said[0] == "hidden" and "goes on by itself" in said[1]
     with serving(data, port=port):
         expect(page.get_by_text("The connection is lost.")).to_have_count(0, timeout=60_000)
         under_way(page, large)
