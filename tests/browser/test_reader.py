@@ -256,6 +256,13 @@ def test_a_failure_of_the_server_is_said_and_the_saved_text_is_shown(page):
     expect(alert).to_contain_text("The server failed (status 500)")
     expect(alert).to_contain_text("You see the text as it is saved.")
     expect(text).to_have_text("Good morning.")
+    reasons = {401: "You are signed out", 404: "This file was deleted"}
+    answers = iter(reasons)
+    page.unroute("**/edits")
+    page.route("**/edits", lambda route: route.fulfill(status=next(answers)))
+    for reason in reasons.values():
+        alert.get_by_role("button", name="Try again").click()
+        expect(alert).to_contain_text(reason)
     page.unroute("**/edits")
     alert.get_by_role("button", name="Try again").click()
     expect(text).to_have_text("Good evening.")

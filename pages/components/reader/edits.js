@@ -80,6 +80,8 @@ function editing(addresses, list, hooks) {
 
   // What an answer that is no success says, as a sentence.
   async function reasonOf(answer) {
+    if (answer.status === 401) return "You are signed out: the change is not saved. Sign in in another tab, then try again here.";
+    if (answer.status === 404) return "This file was deleted, or is not shared with you any more: the change is not saved.";
     const text = (await answer.text()).trim();
     try {
       const { message, detail } = JSON.parse(text);

@@ -52,7 +52,7 @@ const setting = {
 const copied = async (address, wanted) => {
   while (wanted()) {
     const answer = await fetch(address, { headers: { Range: "bytes=0-0" }, cache: "no-store" })
-      .catch(() => { throw new Error("The server does not answer."); });
+      .catch(() => { throw new Error("The server does not answer. Reload the page when it does."); });
     if (answer.status !== 202 && answer.ok) return;
     if (!answer.ok) throw new Error(answer.status >= 500 ? "No copy of the recording could be made that browsers play." : await answer.text());
     await new Promise((go) => setTimeout(go, 1000));

@@ -11,7 +11,7 @@ const sentence = (body) => {
 
 class Refused extends Error {
   constructor(status, text) {
-    super(text || `The server refused this (${status}).`);
+    super(status === 401 ? "You are signed out. Sign in in another tab, then try again." : text || `The server refused this (${status}).`);
     this.status = status;
   }
 }
