@@ -61,6 +61,18 @@ def create_token() -> None:
             st.code(secret, language=None, wrap_lines=True)
 
 
+@st.dialog("Revoke this token?")
+def revoke(token: Token) -> None:
+    """Ask once more, and end a token."""
+    st.write(
+        f"Programs that send “{context.plain(token.label)}” are refused from then on. "
+        "This cannot be undone."
+    )
+    if st.button("Revoke", type="primary", icon=":material/key_off:"):
+        context.runtime().account.revoke_token(token.id)
+        st.rerun()
+
+
 @st.dialog("Change your password")
 def change_password() -> None:
     """Let the person choose another password."""
@@ -106,7 +118,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         st.rerun()
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.subheader("Tokens for programs", width="content")
+    st.header("Tokens for programs", width="content")
     if st.button("New token", icon=":material/add:", type="tertiary"):
         create_token()
 st.caption(
@@ -117,10 +129,9 @@ tokens = account.tokens()
 if not tokens:
     st.caption("None yet.")
 elif clicked := components.rows([token_row(token) for token in tokens], key="tokens"):
-    account.revoke_token(clicked[1])
-    st.rerun()
+    revoke(next(token for token in tokens if token.id == clicked[1]))
 
-st.subheader("Your data")
+st.header("Your data")
 st.caption("What you submitted and what was made of it.")
 if st.button("Delete all my data", icon=":material/delete_forever:"):
     delete_mine()

@@ -28,11 +28,11 @@ def user_row(user: User) -> dict[str, object]:
         if user.seen_at
         else "never here",
     ]
-    actions = [("enable", "Open again")] if user.disabled else [("disable", "Close")]
+    actions = [("enable", "Open account")] if user.disabled else [("disable", "Close account")]
     if user.subject is None:
         actions.append(("password", "New password"))
         promoted = user.role is Role.ADMIN
-        actions.append(("person", "No admin") if promoted else ("admin", "Make admin"))
+        actions.append(("person", "Remove admin") if promoted else ("admin", "Make admin"))
     return components.row(
         user.name,
         user.name,
@@ -131,7 +131,7 @@ def show_people() -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.subheader("People", width="content")
+        st.header("People", width="content")
         if runtime.settings.mode == "accounts" and st.button(
             "Add a person", icon=":material/person_add:", type="tertiary"
         ):
@@ -142,7 +142,7 @@ def show_people() -> None:
 
 def show_batches() -> None:
     """Show everybody's batches."""
-    st.subheader("Everybody's batches")
+    st.header("Everybody's batches")
     pages = max(1, -(-admin.count_batches() // PER_PAGE))
     page = st.pagination(pages, key="batches-page") if pages > 1 else 1
     found = admin.batches(PER_PAGE, (page - 1) * PER_PAGE)
@@ -168,7 +168,7 @@ def link_row(share: Share) -> dict[str, object]:
 
 def show_links() -> None:
     """Show everybody's links, so that an admin can end them."""
-    st.subheader("Links")
+    st.header("Links")
     pages = max(1, -(-admin.count_links() // PER_PAGE))
     page = st.pagination(pages, key="links-page") if pages > 1 else 1
     found = admin.links(PER_PAGE, (page - 1) * PER_PAGE)

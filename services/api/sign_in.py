@@ -24,10 +24,10 @@ COOKIE_SECONDS = 30 * 86400
 
 _PAGE = Template((Path(__file__).parent / "sign_in.html").read_text(encoding="utf-8"))
 _FORM = """<form method="post" action="/sign-in">
-<label>Name<input name="name" autocomplete="username" autocapitalize="none" required autofocus
- value="{name}"></label>
-<label>Password<input name="password" type="password" autocomplete="current-password" required>
-</label>
+<label>Name<input name="name" autocomplete="username" autocapitalize="none" required
+ value="{name}"{first}></label>
+<label>Password<input name="password" type="password" autocomplete="current-password"
+ required{second}></label>
 <input type="hidden" name="next" value="{next}">
 <button>Sign in</button></form>"""
 _PROVIDER = '<a class="button" href="/auth/oidc?{next}">Sign in with your organisation</a>'
@@ -147,7 +147,11 @@ def _page(
     front: Runtime, wanted: str, name: str = "", error: str = "", status: int = 200
 ) -> Response:
     if front.settings.mode == "accounts":
-        form = _FORM.format(name=html.escape(name), next=html.escape(wanted))
+        # The one field that is still empty.
+        first, second = ("", " autofocus") if name else (" autofocus", "")
+        form = _FORM.format(
+            name=html.escape(name), next=html.escape(wanted), first=first, second=second
+        )
     elif front.settings.mode == "oidc":
         form = _PROVIDER.format(next=html.escape(urlencode({"next": wanted})))
     else:

@@ -82,6 +82,7 @@ def test_people_see_their_own_and_what_is_shared(team, open_page, tmp_path):
     expect(bo.get_by_text("Sign in to see your batches.")).to_be_visible()
     sign_in(bo, "bo", "not the password")
     expect(bo.get_by_role("alert")).to_contain_text("name or the password is wrong")
+    expect(bo.get_by_label("Password")).to_be_focused()
     sign_in(bo, "bo")
     expect(bo.get_by_text("Nothing here yet")).to_be_visible()
     expect(bo.get_by_role("link", name="System")).to_have_count(0)
@@ -153,6 +154,9 @@ def test_a_token_is_shown_once_and_signing_out_ends_the_session(team, open_page)
     page.reload()
     expect(page.get_by_text("nightly upload")).to_be_visible()
     expect(page.get_by_text(token)).to_have_count(0)
+    page.get_by_role("button", name="Revoke: nightly upload").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("nightly upload")).to_have_count(0)
     page.get_by_role("link", name="Sign out", exact=True).click()
     expect(page.get_by_text("Sign in to see your batches.")).to_be_visible()
     page.goto(f"{team}/account")
@@ -287,7 +291,7 @@ def test_a_provider_s_groups_become_roles(organisation, open_page):
 
     # Whom an admin shuts out stays out, whatever the provider says.
     ana.reload()
-    ana.get_by_role("button", name="Close: bo.at.work").click()
+    ana.get_by_role("button", name="Close account: bo.at.work").click()
     expect(ana.get_by_text("closed")).to_be_visible()
     bo.reload()
     # The provider remembers him and sends him back at once.
