@@ -65,7 +65,9 @@ try:
     kept = st.session_state.get("pages")
     if kept is None or kept[0] != runtime.person:  # each page looks for its file: not every time
         kept = st.session_state.pages = (runtime.person, pages(runtime))
-    st.navigation(kept[1], position="top").run()
+    page = st.navigation(kept[1], position="top")
+    st.set_page_config(page_title=f"{page.title} · Scriptorium")  # to tell tabs apart
+    page.run()
 except NotAllowed as error:
     context.not_allowed(error)
 except StoreUnavailable as error:

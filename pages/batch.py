@@ -167,7 +167,9 @@ results = {kind: count for (kind, state), count in kinds.items() if state is Sta
 # its identity, and a click that arrives while the page runs again is not lost.
 with st.container():
     first = runtime.find(JobFilter(batch.id), 1)
-    st.title(context.plain(context.batch_name(first[0].name if first else "Batch", total)))
+    name = context.batch_name(first[0].name if first else "Batch", total)
+    st.set_page_config(page_title=f"{name} · Scriptorium")
+    st.title(context.plain(name))
     owner = context.shared_by(runtime, batch.owner)
     st.caption(
         f"Submitted {datetime.fromtimestamp(batch.created_at):%d %b %Y, %H:%M}"

@@ -42,7 +42,9 @@ def show_found(found: Found, typed: str) -> None:
         )
         return
     st.caption(f"Found in {context.plural(found.total, 'file')}")
-    clicked = components.hits([hits.group(one.hits, typed) for one in found.groups], key="hits")
+    clicked = components.hits(
+        [hits.group(runtime, one.hits, typed) for one in found.groups], key="hits"
+    )
     if clicked:
         action, id = clicked
         hits.similar(runtime, id) if action == "similar" else hits.edit(runtime, id)
@@ -106,7 +108,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Search",
         key="q",
         bind="query-params",
-        placeholder="Words, a question, or an exact “phrase” in quotation marks",
+        placeholder="Words, a question, or an “exact phrase”",
         icon=":material/search:",
         label_visibility="collapsed",
         on_change=first_page,

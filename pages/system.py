@@ -68,7 +68,7 @@ def live() -> None:
     """Show what changes."""
     status = runtime.engine_status()
     choice = runtime.engine_choice(runtime.default_options())
-    st.subheader("Speech engine")
+    st.header("Speech engine")
     loaded = {"idle": "Not loaded: the first recording loads it", "ready": "Ready"}.get(
         status.state, status.detail.capitalize()
     )
@@ -95,7 +95,7 @@ def live() -> None:
                 runtime.free_model()
             st.caption(f"{kept} Work that is under way ends first.")
 
-    st.subheader("Queue")
+    st.header("Queue")
     context.paused_banner(runtime)
     # Callbacks come first in a run: a click is not lost where the next round overtakes it.
     if runtime.queue_pause():
@@ -120,7 +120,7 @@ def live() -> None:
 
     watched_folders.show(runtime)
 
-    st.subheader("Machine")
+    st.header("Machine")
     settings = runtime.settings
     machine = system.machine(settings.data_dir, settings.temp_root)
     st.table(
@@ -139,9 +139,9 @@ def live() -> None:
         border="horizontal",
         hide_header=True,
     )
-    st.subheader("Limits")
+    st.header("Limits")
     st.table(limits(), border="horizontal", hide_header=True)
-    st.subheader("What is kept")
+    st.header("What is kept")
     st.table(keeping(), border="horizontal", hide_header=True)
     if problem := runtime.data_problem():
         st.warning(context.plain(problem), icon=":material/database:")

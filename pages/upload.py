@@ -19,8 +19,12 @@ if state.workspace is not None and not state.workspace.exists:
 receiving.resume(runtime)
 
 st.title("New batch")
+settings = runtime.settings
+where = "on this machine" if settings.mode == "local" else "on your team's own server"
 st.caption(
-    "Audio, video and PDFs become text on this machine. Nothing leaves it.",
+    f"Audio, video and PDFs become text {where}."
+    # With a language model their text is sent to it, wherever that is.
+    + ("" if settings.llm_url else " Nothing leaves it.")
 )
 context.offline_banner(
     runtime.engine_choice(runtime.default_options()),
@@ -52,9 +56,7 @@ usable = [upload.file for upload in uploads.values() if not upload.found.problem
 earlier = runtime.earlier({file.sha256 for file in usable})
 if uploads:
     unusable = len(uploads) - len(usable)
-    st.subheader(
-        context.plural(len(uploads), "file") + (f", {unusable} unusable" if unusable else "")
-    )
+    st.header(context.plural(len(uploads), "file") + (f", {unusable} unusable" if unusable else ""))
     clicked = components.rows(
         [
             components.row(

@@ -20,7 +20,7 @@ ANYTHING = "Anything"
 
 def show(admin: Admin) -> None:
     """Show who did what."""
-    st.subheader("Audit log")
+    st.header("Audit log")
     if not admin.count_audit():
         st.caption("Nothing yet.")
         return

@@ -43,17 +43,18 @@ def passage(hit: Hit, typed: str) -> dict[str, Any]:
     }
 
 
-def group(hits: Iterable[Hit], typed: str) -> dict[str, Any]:
+def group(runtime: Runtime, hits: Iterable[Hit], typed: str) -> dict[str, Any]:
     """Return the hits of one source as the component shows them."""
     hits = list(hits)
     best = hits[0]
+    owner = context.shared_by(runtime, best.owner)
     return {
         "id": best.source,
         "name": best.name,
         "href": address(best, typed),
         "icon": context.KIND_ICONS[Kind(best.kind)],
         "detail": " · ".join(
-            part for part in (f"{datetime.fromtimestamp(best.added):%d %b %Y}", best.owner) if part
+            part for part in (f"{datetime.fromtimestamp(best.added):%d %b %Y}", owner) if part
         ),
         "tags": [*best.collections, *best.tags],
         "editable": True,
@@ -66,7 +67,7 @@ def similar(runtime: Runtime, key: str) -> None:
     """Show the passages of other files that mean nearly the same."""
     found = runtime.similar(key)
     if found:
-        components.hits([group([hit], "") for hit in found], key="similar")
+        components.hits([group(runtime, [hit], "") for hit in found], key="similar")
     else:
         st.caption("No other file says anything like it.")
 

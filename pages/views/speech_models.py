@@ -37,7 +37,7 @@ A checkpoint can run code when it is loaded: take it only from a source that you
 
 def show(runtime: Runtime) -> None:
     """Show the speech models, and how to get one without the hub."""
-    st.subheader("Speech models")
+    st.header("Speech models")
     models(runtime)
     with st.expander("How to get Parakeet", icon=":material/download:"):
         st.markdown(GET_PARAKEET)

@@ -13,7 +13,7 @@ from services.runtime import Runtime
 def show(runtime: Runtime) -> None:
     """Show the team's list, and let an admin change it."""
     state = st.session_state
-    st.subheader("Names and terms")
+    st.header("Names and terms")
     st.caption("Every new batch listens for them; who submits it can still change its list.")
     if "terms" not in state:  # the page was not shown before this run
         state.terms_seen = runtime.admin.terms()

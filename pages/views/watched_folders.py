@@ -42,7 +42,7 @@ def show(runtime: Runtime) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.subheader("Watched folders", width="content")
+        st.header("Watched folders", width="content")
         st.button(
             "Look now",
             icon=":material/refresh:",

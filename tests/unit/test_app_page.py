@@ -36,7 +36,7 @@ def test_the_pages_are_made_once_and_again_when_somebody_may_do_more(monkeypatch
 
     def navigation(pages: list[StreamlitPage], position: str) -> SimpleNamespace:
         shown.append(pages)
-        return SimpleNamespace(run=lambda: None)
+        return SimpleNamespace(title=pages[0].title, run=lambda: None)
 
     monkeypatch.setattr("pages.context.runtime", lambda: seen)
     monkeypatch.setattr("pages.told.tell", lambda: None)

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import pages.components
 import services.runtime
 from pages.context import plain
 from services.errors import LibraryError
 from services.library.models import Found, Group, Hit
+from services.people.models import LOCAL, SCOPES, Person, Role
 
 PAGE = Path(__file__).parents[2] / "pages" / "search.py"
 HIT = Hit("k", "The book is old.", 0.1, "job1", "a <b>.pdf", "document", "ana", "b", 0.0, page=3)
@@ -25,6 +27,7 @@ class Runtime(SimpleNamespace):
     has_library = True
     can_answer = True
     settings = SimpleNamespace(mode="local")
+    person = LOCAL
     found = Found((Group("job1", (HIT,)),), 12, {"kind": {"document": 1}})
 
     def warm_search(self) -> None: ...
@@ -87,6 +90,16 @@ def test_an_answer_shows_its_sources_and_a_failure_its_reason(runtime):
     (ask,) = [button for button in shown.button if button.label == "Ask"]
     ask.click().run()
     assert [error.value for error in shown.error] == [plain(runtime.problem)]
+
+
+def test_a_hit_says_whose_it_is_where_it_is_somebody_elses(runtime, monkeypatch):
+    shown = []
+    monkeypatch.setattr(pages.components, "hits", lambda groups, **_: shown.append(groups[0]))
+    for runtime.person in (LOCAL, Person("ana", SCOPES[Role.PERSON])):
+        page(q="book")
+    runtime.person = Person("bo", SCOPES[Role.PERSON])
+    page(q="book")
+    assert [one["detail"].partition(" · ")[2] for one in shown] == ["", "", "shared by ana"]
 
 
 def test_what_the_model_was_made_to_write_is_text(runtime, monkeypatch):
