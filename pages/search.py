@@ -102,7 +102,6 @@ if not runtime.has_library:
         "search_off", "The library is switched off", "Set `library = true` and start again."
     )
     st.stop()
-runtime.warm_search()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     typed = st.text_input(
         "Search",
@@ -122,12 +121,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         width=150,
         on_change=first_page,
     )
+with st.spinner("Opening the library …"):  # the first time after a start
+    runtime.warm_search()
 if typed.strip():
     page = int(context.number(st.query_params.get("page")) or 1)
     narrowed = facets.filters(PERIODS[period])
-    found = runtime.search_page(
-        typed, narrowed, shelf.PER_PAGE, (page - 1) * shelf.PER_PAGE, PATIENCE
-    )
+    with st.spinner("Searching …"):
+        found = runtime.search_page(
+            typed, narrowed, shelf.PER_PAGE, (page - 1) * shelf.PER_PAGE, PATIENCE
+        )
     facets.show(runtime, found)
     needed = "" if runtime.can_answer else "Needs a language model: set llm_url and llm_model."
     if st.button(

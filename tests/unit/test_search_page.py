@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import pages.components
@@ -120,6 +121,11 @@ def test_without_a_language_model_the_button_says_what_is_needed(runtime):
     runtime.can_answer = False
     (ask,) = [button for button in page(q="book").button if button.label == "Ask"]
     assert ask.disabled and "llm_url" in ask.help
+
+
+def test_the_field_is_there_before_the_library_is_open(runtime, monkeypatch):
+    monkeypatch.setattr(runtime, "warm_search", st.stop, raising=False)
+    assert [field.label for field in page().text_input] == ["Search"]
 
 
 def test_a_library_that_is_switched_off_says_so(runtime):
