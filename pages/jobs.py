@@ -124,7 +124,7 @@ def _row(
     when = f"{datetime.fromtimestamp(job.created_at):%d %b %Y, %H:%M}" if dated else ""
     length = context.length(job.kind, job.length)
     owner = context.shared_by(runtime, job.owner)
-    parts = (when, owner, length, context.size(job.size), made_by, job.note)
+    parts = (when, owner, length, context.size(job.size), made_by)
     return components.row(
         job.id,
         job.name,
@@ -133,6 +133,7 @@ def _row(
         status=said,
         tone=tone,
         share=job.progress if job.state is State.RUNNING else None,
+        note=job.note or "",
         problem=job.error or "",
         opens=True,
         actions=actions,

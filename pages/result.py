@@ -76,6 +76,7 @@ if runtime.batch(job.batch_id):
         icon=":material/arrow_back:",
         query_params={"batch": job.batch_id},
     )
+st.set_page_config(page_title=f"{job.name} · Scriptorium")
 st.title(context.plain(job.name))
 if result is None:
     st.caption(f"{context.size(job.size)} · {job.state}")

@@ -57,6 +57,7 @@ def row(
     status: str = "",
     tone: str = "",
     share: float | None = None,
+    note: str = "",
     problem: str = "",
     opens: bool = False,
     actions: Sequence[tuple[str, str]] = (),
@@ -69,6 +70,7 @@ def row(
         status: What happens to it, on the right.
         tone: `good`, `bad`, `busy` or empty: the colour of the status.
         share: Progress from 0 to 1, shown as a bar.
+        note: What to know of it, below it, in the colour of warnings.
         problem: A sentence below it, in the colour of errors.
         opens: Whether a click on the title is an action named `open`.
         actions: (name, label) of the row's buttons.
@@ -81,6 +83,7 @@ def row(
         "status": status,
         "tone": tone,
         "share": share,
+        "note": note,
         "problem": problem,
         "opens": opens,
         "actions": [{"name": name, "label": label} for name, label in actions],

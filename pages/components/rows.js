@@ -15,14 +15,15 @@ function build(id) {
   box.tabIndex = -1; // it takes the focus of a button that goes
   const icon = element("span", "icon"), main = element("div", "main"), side = element("div", "side");
   icon.setAttribute("aria-hidden", "true"); // else the name of the symbol is read out
-  const detail = element("div", "detail"), status = element("span", "status"), problem = element("div", "problem");
+  const detail = element("div", "detail"), status = element("span", "status");
+  const note = element("div", "note"), problem = element("div", "problem");
   const bar = element("div", "bar");
   bar.setAttribute("role", "progressbar");
   bar.append(document.createElement("i"));
   main.append(detail);
   side.append(status);
-  box.append(icon, main, side, problem, bar);
-  return { box, icon, main, detail, side, status, problem, bar, was: {} };
+  box.append(icon, main, side, note, problem, bar);
+  return { box, icon, main, detail, side, status, note, problem, bar, was: {} };
 }
 
 // Show a row's state. Only what differs is changed: a button under a finger must not vanish, nor
@@ -30,7 +31,7 @@ function build(id) {
 function fill(made, row, click) {
   const { box, bar, was } = made;
   box.className = `row ${row.tone}`;
-  for (const part of ["icon", "detail", "status", "problem"]) {
+  for (const part of ["icon", "detail", "status", "note", "problem"]) {
     if (made[part].textContent !== row[part]) made[part].textContent = row[part];
   }
   if (was.title !== row.title || was.opens !== row.opens) {
