@@ -21,6 +21,7 @@ from services.watch.folder import WatchedFolder
 from services.watch.root import RootState
 from tests import media
 from tests.conftest import usual_temp
+from tests.systems import open_files
 from tests.waiting import until
 
 PATIENCE = 120
@@ -47,7 +48,7 @@ def held() -> tuple[int, int, int]:
     """Return the number of open files, threads and children of this process."""
     gc.collect()
     mine = psutil.Process()
-    return mine.num_fds(), threading.active_count(), len(mine.children())
+    return open_files(), threading.active_count(), len(mine.children())
 
 
 def no_more_than(before: tuple[int, int, int]) -> bool:

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.api.door import COOKIE
 from services.config import Settings
-from services.files.temp import writable
+from services.files.temp import SCRATCH, writable
 from services.health import KEPT_SECONDS, Health
 from services.jobs.models import Kind, NewJob
 from services.people.models import Role
@@ -43,14 +43,15 @@ def test_a_server_is_ready_until_its_temporary_directory_goes(settings):
         assert client.get("/health/live").json() == {"status": "live"}
         assert client.get("/health/ready").json() == {"status": "ready"}
         assert writable(settings.temp_root) is None
-        shutil.rmtree(settings.temp_root)
-        settings.temp_root.write_text("no directory")  # so that nothing can make it again
+        scratch = settings.temp_root / SCRATCH  # beside it lies the lock, which is held
+        shutil.rmtree(scratch)
+        scratch.write_text("no directory")  # so that nothing can make it again
         runtime.health._asked_at = None
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json()["failing"]) == (503, ["temporary files"])
         assert str(settings.data_dir) not in answer.text, "anybody may ask"
         assert client.get("/health/live").status_code == 200
-        settings.temp_root.unlink()
+        scratch.unlink()
 
 
 def test_a_dead_lane_a_silent_store_and_a_full_disk_are_not_ready(settings, monkeypatch):

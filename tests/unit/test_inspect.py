@@ -123,7 +123,9 @@ def test_a_file_that_takes_its_time_holds_nobody_up(workspace, tmp_path):
         ("b.pdf", Kind.DOCUMENT, 1),
         ("none.pdf", Kind.UNKNOWN, None),
     ]
-    assert found[2].error == "“none.pdf”: No such file or directory."
+    with pytest.raises(FileNotFoundError) as gone:
+        (tmp_path / "none.pdf").stat()
+    assert found[2].error == f"“none.pdf”: {gone.value.strerror}."
 
 
 def test_what_will_not_be_submitted_is_looked_at_no_more(workspace, tmp_path):

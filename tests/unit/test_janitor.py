@@ -10,6 +10,7 @@ from services.files.disk import Room
 from services.files.janitor import GRACE, Janitor, Waiting
 from services.files.temp import SCRATCH
 from services.files.workspace import MARKER, Workspace
+from tests.systems import make_link
 
 NOW = 1_000_000.0
 DAY = 86_400.0
@@ -79,7 +80,7 @@ def test_what_is_not_ours_is_never_touched(yard, tmp_path):
     (yard.root / "ws-foreign").mkdir()
     (yard.root / "ws-file").write_text("x")
     (yard.root / "photos").mkdir()
-    (yard.root / "ws-link").symlink_to(elsewhere)
+    make_link(yard.root / "ws-link", elsewhere)
     assert yard.janitor.sweep(NOW) == []
     assert len(list(yard.root.iterdir())) == 4 and elsewhere.is_dir()
 
@@ -116,7 +117,7 @@ def test_one_whose_session_ended_goes_after_a_while_unless_it_came_back(yard):
 def test_a_lease_holds_when_the_root_is_reached_by_another_path(yard, tmp_path):
     path = yard.workspace(age=100 * DAY)
     alias = tmp_path / "alias"
-    alias.symlink_to(yard.root)
+    make_link(alias, yard.root)
     again = Janitor(alias, lambda: {path}, lambda: {path}, max_age=DAY)
     assert again.sweep(NOW) == [] and path.is_dir()
 
@@ -132,7 +133,7 @@ def test_a_start_empties_the_scratch_of_the_last_run_but_follows_no_link(yard, t
     (scratch / "manifest-x").mkdir(parents=True)
     (scratch / "manifest-x" / "a.wav").write_text("x")
     (scratch / "left.zip").write_text("x")
-    (scratch / "link").symlink_to(outside)
+    make_link(scratch / "link", outside)
     yard.janitor.start()
     yard.janitor.stop()
     assert list(scratch.iterdir()) == [] and outside.is_dir()

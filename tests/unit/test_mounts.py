@@ -33,7 +33,10 @@ def test_shares_and_sticks_are_known_by_their_file_system(monkeypatch, path, net
         ("/mnt/z", "ntfs", "rw,remote"),  # as Windows says it
         ("/mnt/stick", "exfat", "rw,removable"),
     ]
-    parts = [SimpleNamespace(mountpoint=m, fstype=kind, opts=opts) for m, kind, opts in mounted]
+    parts = [  # on Windows a folder of the current drive
+        SimpleNamespace(mountpoint=str(Path(place).absolute()), fstype=kind, opts=options)
+        for place, kind, options in mounted
+    ]
     monkeypatch.setattr(mounts.psutil, "disk_partitions", lambda all: parts)
     assert (is_network(Path(path)), is_removable(Path(path))) == (network, removable)
 

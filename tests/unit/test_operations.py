@@ -1,13 +1,19 @@
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from services.errors import DiskFull, FileAccessError
 from services.files import operations, retry
+from tests.systems import make_link
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
+
+
+IN_THE_WAY = (OSError, FileAccessError)
+"""What a directory in the place of a file raises: Windows calls that a refused access."""
 
 
 def windows_error(number: int) -> OSError:
@@ -84,8 +90,9 @@ def test_other_errors_come_out_at_once(error):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_has_its_own_error_at_once(number):
     action = Failing(OSError(number, ""))
-    with pytest.raises(DiskFull, match="no room to write “a.wav” in /data"):
-        retry.retrying(action, Path("/data/a.wav"))
+    path = Path("/data/a.wav")
+    with pytest.raises(DiskFull, match=re.escape(f"no room to write “a.wav” in {path.parent}")):
+        retry.retrying(action, path)
     assert action.calls == 1
 
 
@@ -118,7 +125,7 @@ def test_a_writer_on_a_full_disk_says_so(tmp_path):
 def test_a_target_that_cannot_be_replaced_leaves_no_part(tmp_path):
     target = tmp_path / "taken"
     target.mkdir()
-    with pytest.raises(OSError), operations.atomic_writer(target) as handle:
+    with pytest.raises(IN_THE_WAY), operations.atomic_writer(target) as handle:
         handle.write(b"a")
     assert os.listdir(tmp_path) == ["taken"]
 
@@ -144,15 +151,15 @@ def test_remove_tree_refuses_a_link_and_does_not_follow_one_inside(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "precious").write_text("x")
-    link = tmp_path / "link"
-    link.symlink_to(other)
+    alias = tmp_path / "link"
+    make_link(alias, other)
     with pytest.raises(FileAccessError, match="link"):
-        operations.remove_tree(link)
+        operations.remove_tree(alias)
     tree = tmp_path / "tree"
     tree.mkdir()
-    (tree / "link").symlink_to(other)
+    make_link(tree / "link", other)
     operations.remove_tree(tree)
-    assert (other / "precious").read_text() == "x" and not tree.exists() and link.is_symlink()
+    assert (other / "precious").read_text() == "x" and not tree.exists() and alias.is_symlink()
 
 
 def test_unlink_takes_gone_for_done(tmp_path):
@@ -196,7 +203,7 @@ def test_link_or_copy_leaves_no_part_when_the_target_is_in_the_way(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"sound")
     target.mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(IN_THE_WAY):
         operations.link_or_copy(source, target)
     assert sorted(os.listdir(tmp_path)) == ["source", "target"]
 
@@ -238,6 +245,7 @@ def test_move_overwrites_nothing(tmp_path, monkeypatch, links):
     assert sorted(os.listdir(tmp_path)) == ["b.wav", "c.wav"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there a move is one step")
 def test_move_finishes_what_a_crash_cut_short(tmp_path):
     source, target = tmp_path / "a.wav", tmp_path / "b.wav"
     source.write_text("sound")

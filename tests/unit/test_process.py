@@ -9,6 +9,7 @@ import pytest
 from services.documents.process import DocumentProcess
 from services.errors import PasswordNeeded, UnreadableDocument, WorkerDied
 from tests import media
+from tests.systems import open_files
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_opening_and_closing_leaks_nothing(pdf):
         for thread in threading.enumerate():
             if thread.name == "document-answers":
                 thread.join(10)
-        return mine.num_fds(), threading.active_count(), len(mine.children())
+        return open_files(), threading.active_count(), len(mine.children())
 
     round_trip()
     before = used()

@@ -115,6 +115,7 @@ def test_what_ends_pdfium_is_read_by_pypdf(process, tmp_path):
 
 def test_a_file_that_takes_too_long_keeps_the_pages_that_were_read(process, tmp_path):
     path = media.write_slow_pdf(tmp_path / "a.pdf", slow=3, pages=5)
+    list(process.call("count", path=str(path), name="a.pdf"))  # it takes its time to start
     document = read_document(process, path, "a.pdf", go_on, How("pypdf", timeout=2.0))
     texts = [page.text.strip() for page in document.pages]
     assert texts[:2] == ["Page 1", "Page 2"] and texts[3:] == ["", ""]

@@ -35,5 +35,6 @@ def test_child_processes_follow(tmp_path):
 
 
 def test_a_python_that_uses_another_directory_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/somewhere/else")
-    assert "/somewhere/else" in (use_temp_root(tmp_path) or "")
+    elsewhere = str(tmp_path / "elsewhere")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: elsewhere)
+    assert f"go to {elsewhere} instead of" in (use_temp_root(tmp_path) or "")
