@@ -11,6 +11,9 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+_ENDING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
+"""The signals that end a server; SIGBREAK is Windows' Ctrl-Break."""
+
 stopping = threading.Event()
 """Set once this process was told to end."""
 
@@ -23,7 +26,7 @@ def notice_signals() -> None:
     stopping.clear()
     if threading.current_thread() is not threading.main_thread():
         return
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         handler = signal.getsignal(number)
         if callable(handler):
             signal.signal(number, partial(_noticed, handler))

@@ -253,7 +253,7 @@ def carry_out(act: Action, verbose: bool) -> NoReturn:
         print(error, file=sys.stderr)  # noqa: T201
         raise typer.Exit(Exit.USAGE) from None
     terminal = Terminal(verbose, settings.data_dir / "logs" / "command-line.log")
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
     try:
         with terminal.quiet():
             try:
@@ -274,8 +274,13 @@ def carry_out(act: Action, verbose: bool) -> NoReturn:
         print(f"The log cannot be written: {error}", file=sys.stderr)  # noqa: T201
         code = Exit.TROUBLE
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     raise typer.Exit(code)
+
+
+_ENDING = {signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
+"""What ends a command as Ctrl-C does; SIGBREAK is Windows' Ctrl-Break, which programs can send."""
 
 
 def _interrupt(*_: Any) -> NoReturn:

@@ -10,6 +10,7 @@ import io
 import json
 import random
 import signal
+import sys
 import threading
 import tracemalloc
 import zipfile
@@ -329,15 +330,19 @@ def test_a_server_that_stops_waits_for_no_listener(client, runtime, still):
         runtime.delete_batch(batch)
 
 
-def test_a_signal_that_ends_the_server_is_noticed_and_passed_on(monkeypatch):
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+
+
+@pytest.mark.parametrize("ending", ENDING)
+def test_a_signal_that_ends_the_server_is_noticed_and_passed_on(ending):
+    handlers = {n: signal.getsignal(n) for n in ENDING}
     called: list[int] = []
     try:
-        signal.signal(signal.SIGTERM, lambda number, frame: called.append(number))
+        signal.signal(ending, lambda number, frame: called.append(number))
         notice_signals()
         assert not stopping.is_set()
-        signal.raise_signal(signal.SIGTERM)
-        assert stopping.is_set() and called == [signal.SIGTERM]
+        signal.raise_signal(ending)
+        assert stopping.is_set() and called == [ending]
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -25,6 +25,19 @@ ROOT = Path(__file__).parents[2]
 PROMPT = media.DATA / "conf-onlyone.wav"
 ENVIRONMENT = {"SCRIPTORIUM_ENGINE": "whisper", "SCRIPTORIUM_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 
+if sys.platform == "win32":
+    GROUP_OF_ITS_OWN = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    ASK_TO_END = signal.CTRL_BREAK_EVENT
+    ENDING = [signal.SIGTERM, signal.SIGBREAK]
+else:
+    GROUP_OF_ITS_OWN = {
+        "start_new_session": True,
+        # A shell that runs the tests in the background has them ignore what ^C sends.
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
+    ASK_TO_END = signal.SIGTERM
+    ENDING = [signal.SIGTERM]
+
 
 @pytest.fixture
 def data(tmp_path, monkeypatch) -> Path:
@@ -60,15 +73,16 @@ def start(*arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
-        # A shell that runs the tests in the background has them ignore what ^C sends.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **GROUP_OF_ITS_OWN,
     )
 
 
 def press_ctrl_c(process: subprocess.Popen[str]) -> None:
     """Do what a terminal does: every process of the group gets the signal."""
-    os.killpg(process.pid, signal.SIGINT)
+    if sys.platform == "win32":  # where a group of its own hears only of Ctrl-Break
+        process.send_signal(signal.CTRL_BREAK_EVENT)
+    else:
+        os.killpg(process.pid, signal.SIGINT)
 
 
 def long_pdf(path: Path) -> Path:
@@ -148,7 +162,7 @@ def test_beside_a_server_the_server_does_the_work(data, sources, tmp_path, capsy
         # Interrupted, it leaves the batch to the server; cancelling reaches what runs there.
         process = start("run", long_pdf(tmp_path / "long.pdf"))
         until(lambda: running(server, Kind.DOCUMENT))
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(ASK_TO_END)
         _, said = process.communicate(timeout=60)
         assert process.returncode == Exit.INTERRUPTED, said
         batch = server.batches()[0].batch
@@ -277,6 +291,17 @@ def test_a_wrong_command_says_so_and_does_nothing(data, sources, capsys, argumen
     with_store = Front(Settings(data_dir=data))
     assert with_store.count_batches() == 0
     with_store.close()
+
+
+@pytest.mark.parametrize("ending", ENDING)
+def test_every_signal_that_ends_a_command_interrupts_it(data, monkeypatch, capsys, ending):
+    from services.cli import actions
+
+    before = signal.getsignal(ending)
+    monkeypatch.setattr(actions, "is_served", lambda *_: signal.raise_signal(ending))
+    assert main(["status"]) == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "Interrupted.\n"
+    assert signal.getsignal(ending) is before
 
 
 def test_what_goes_wrong_inside_is_in_the_log(data, monkeypatch, capsys):
