@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,13 @@ def test_a_folder_from_its_files_to_their_results_also_after_a_restart(tmp_path,
     with Runtime(settings) as runtime:
         until(lambda: sorted(tree(inbox)) == moved)
         until(lambda: runtime.watched_folders()[0].in_work == 0)
-        (summary,) = runtime.batches()
-        assert summary.batch.owner == "ana"
-        assert summary.counts == {State.DONE: 1, State.FAILED: 2}
+        # One batch, or more where an antivirus program still has some of them open.
+        batches = runtime.batches()
+        assert {one.batch.owner for one in batches} == {"ana"}
+        assert sum((Counter(one.counts) for one in batches), Counter()) == {
+            State.DONE: 1,
+            State.FAILED: 2,
+        }
         assert list(tree(tmp_path / "out")) == ["papers/letter.txt"]
         assert b"Dear Ana" in tree(tmp_path / "out")["papers/letter.txt"]
 
@@ -70,7 +75,7 @@ def test_a_folder_from_its_files_to_their_results_also_after_a_restart(tmp_path,
     media.write_pdf(inbox / "new.pdf", ["Dear Bob"])
     with Runtime(settings) as runtime:
         until(lambda: len(tree(inbox / "done")) == 2 and len(tree(inbox / "failed")) == 2)
-        assert runtime.count_batches() == 2
+        assert runtime.count_batches() == len(batches) + 1
         jobs = [job for one in runtime.batches() for job in runtime.jobs(one.batch.id)]
         assert sorted(job.name for job in jobs) == [
             "broken.pdf",
@@ -114,7 +119,7 @@ def test_killed_again_and_again_each_file_is_one_job_and_moved_once(tmp_path):
 
     def start() -> subprocess.Popen[bytes]:
         server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        assert server.stdout.readline() == b"up\n"
+        assert server.stdout.readline().strip() == b"up"
         return server
 
     for kill in range(KILLS):
