@@ -35,6 +35,7 @@ _SMALL_STREAM = 60_000
 _FORGET_AFTER = 250
 """Pages after which what was read of the file is forgotten, so that memory stays flat."""
 _LIMIT = "it goes beyond what a file may unpack to"
+_LOST = "it is empty, and the file is damaged or cut off: what it showed may be lost"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ class PageTexts:
         content = self._content(number, tried, best)
         if within and self._pdf.limited and not best.letters:
             best.error = best.error or f"This page cannot be read: {_LIMIT}"
+        if not best.letters and _is_blank(content) and self._pdf.has_lost(number):
+            best.error = best.error or f"This page cannot be read: {_LOST}"
         scan = _is_scan(best, content)
         marks = Marks(self._pdf, number)
         text, boxes = self._with_entries(number, best, marks.entries)
@@ -262,6 +265,10 @@ def _good(attempt: _Attempt) -> bool:
 
 def _badness(attempt: _Attempt) -> tuple[bool, bool, float]:
     return attempt.error is not None, not attempt.letters, attempt.junk
+
+
+def _is_blank(content: Content | None) -> bool:
+    return content is None or not (content.texts or content.paths or content.images)
 
 
 def _is_scan(best: _Attempt, content: Content | None) -> bool:

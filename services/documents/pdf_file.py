@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from pypdf import PageObject, PasswordType, PdfReader, __version__
 from pypdf.errors import LimitReachedError
-from pypdf.generic import DictionaryObject
+from pypdf.generic import DictionaryObject, NullObject
 
 from services.documents.document import OutlineEntry
 from services.documents.text import clean
@@ -113,6 +113,17 @@ class PdfFile:
             Exception: whatever the damage of a page leads to.
         """
         return clean(self.page(number).extract_text())
+
+    def has_lost(self, number: int) -> bool:
+        """Whether what page `number` (from 1) shows may be missing from the file.
+
+        What was repaired does not tell a page that was empty from one that has lost its content.
+        """
+        if self.repaired:
+            return True
+        contents = self.attempt(lambda: self.page(number).get("/Contents"))
+        there = self.attempt(lambda: getattr(contents, "get_object", lambda: contents)())
+        return contents is not None and (there is None or isinstance(there, NullObject))
 
     def metadata(self) -> dict[str, str]:
         """Return what the file says of itself: title, author, dates, … where given."""

@@ -3,7 +3,7 @@
 import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import FreeText
-from pypdf.generic import DictionaryObject, NameObject, TextStringObject
+from pypdf.generic import DictionaryObject, IndirectObject, NameObject, TextStringObject
 from reportlab.pdfgen.canvas import Canvas
 
 from services.documents import pdf_structure as structure
@@ -53,6 +53,25 @@ def test_pypdf_alone_reads_without_boxes(pdf):
     page = read(pdf, reader="pypdf").page
     assert page.text == "first line\nsecond line"
     assert page.boxes == [] and page.reader == "pypdf"
+
+
+@pytest.mark.parametrize("reader", list(READERS))
+def test_a_page_that_lost_its_content_cannot_be_read_and_an_empty_one_can(tmp_path, reader):
+    pages = [f"Page {number}. " * 20 for number in range(1, 7)]
+    path = media.write_pdf(tmp_path / "cut.pdf", [*pages, ""])
+    assert read(path, 7, reader).page.error is None
+    whole = path.read_bytes()
+    place = whole.rindex(b"endobj", 0, whole.rindex(b"/FlateDecode"))  # before the last page
+    path.write_bytes(whole[: whole.rindex(b"endobj", 0, place)])
+    assert read(path, 1, reader).page.text and read(path, 1, reader).page.error is None
+    assert "damaged or cut off" in read(path, 6, reader).page.error
+
+
+def test_a_page_whose_content_is_no_object_of_the_file_cannot_be_read(pdf):
+    writer = PdfWriter(clone_from=pdf)
+    writer.pages[1][NameObject("/Contents")] = IndirectObject(9999, 0, writer)
+    writer.write(pdf)
+    assert "may be lost" in read(pdf, 2).page.error and read(pdf).page.error is None
 
 
 def test_words_written_from_right_to_left(tmp_path):
