@@ -130,6 +130,8 @@ def main() -> None:
 
             nemo, whisper = Options("nemo", DIGITS), Options("whisper")
             for name, options, parts in (("digits", nemo, digits), ("prompts", whisper, prompts)):
+                if not parts:
+                    continue
                 alone = row(f"single {name}", options, parts)
                 if name == "digits":
                     row("sequences of 2 to 8 digits", options, sequences)

@@ -218,8 +218,9 @@ def speech_spans(
 def _probabilities(held: Samples, known: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probabilities of `held`, whose first windows are `known`."""
     new = known.size * WINDOW
-    # What comes before; at a recording's beginning, its first seconds stand for that.
-    begin, end = max(0, new - _CONTEXT), new or min(_CONTEXT, held.size // WINDOW * WINDOW)
+    # What comes before; at a recording's beginning, its first seconds stand for that. One that is
+    # no longer may be a single word, and is looked at as it is.
+    begin, end = max(0, new - _CONTEXT), new or (_CONTEXT if held.size > _CONTEXT else 0)
 
     def found(samples: Samples) -> NDArray[np.float32]:
         heard = np.concatenate([samples[begin:end], samples[new:]])

@@ -310,6 +310,21 @@ def doubtful(*times: float, likely: tuple[float, ...] = (), seconds: float = 60)
     return found
 
 
+def test_a_short_recording_is_looked_at_as_it_is(monkeypatch):
+    """It may be one soft word, which counts as such only where nothing was heard before."""
+    looked: list[int] = []
+
+    def found(part) -> np.ndarray:
+        looked.append(part.size // WINDOW)
+        return np.zeros(-(-part.size // WINDOW), np.float32)
+
+    monkeypatch.setattr("services.audio.clips.speech_probabilities", found)
+    for windows, expected in ((30, 30), (125, 125), (126, 251)):
+        looked.clear()
+        list(clips([np.zeros(windows * WINDOW, np.float32)], LIMIT))
+        assert looked[-1] == expected
+
+
 def test_what_may_be_a_note_of_music_counts_only_near_likely_speech():
     assert speech_spans(doubtful(20, 40), 30) == []
     (span,) = speech_spans(doubtful(20, 40, likely=(42.5,)), 30)
