@@ -35,31 +35,34 @@ def write_sound(
     codec: str = "pcm_s16le",
     layout: str = "mono",
     video: bool = False,
+    tracks: int = 1,
 ) -> Path:
-    """Encode `samples` into the container that the suffix names.
+    """Encode `samples` into the container that the suffix names, softer in each further track.
 
     They are in both channels of stereo, and in the centre of 5.1 as speech in films is.
     """
     with av.open(str(path), "w") as container:
         picture = _picture(container) if video else None
-        stream = container.add_stream(codec, rate=rate)
-        stream.layout = layout
-        if codec in PCM:
-            stream.format = PCM[codec]
-        else:
-            stream.bit_rate = 128_000
-        if codec == "vorbis":  # FFmpeg's own encoder
-            stream.options = {"strict": "-2"}
+        streams = [container.add_stream(codec, rate=rate) for _ in range(tracks)]
+        for stream in streams:
+            stream.layout = layout
+            if codec in PCM:
+                stream.format = PCM[codec]
+            else:
+                stream.bit_rate = 128_000
+            if codec == "vorbis":  # FFmpeg's own encoder
+                stream.options = {"strict": "-2"}
         if picture is not None:
             _encode_picture(container, picture, len(samples) / rate)
         channels = np.tile(samples, (av.AudioLayout(layout).nb_channels, 1))
         if layout == "5.1":
             channels[[0, 1, 3, 4, 5]] = 0
-        frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
-        frame.sample_rate = rate
-        frame.pts = 0
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
+        for number, stream in enumerate(streams, start=1):
+            frame = av.AudioFrame.from_ndarray(channels / number, format="fltp", layout=layout)
+            frame.sample_rate = rate
+            frame.pts = 0
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                container.mux(packet)
     return path
 
 

@@ -129,6 +129,11 @@ class Decoder:
         held = 0
         with _opened(self.path, self.name) as container:
             stream = _sound(container, self.name)
+            if (tracks := len(container.streams.audio)) > 1:
+                self.notes.append(
+                    f"The file has {tracks} sound tracks, and only the first is read. To have "
+                    "another one, save it to a file of its own."
+                )
             stream.thread_type = "AUTO"
             self.declared = _duration(container, stream)
             resampler = _Resampler()

@@ -107,6 +107,16 @@ def test_a_name_that_lies_about_the_format_does_not_matter(tmp_path):
     assert decoded(shutil.copy(path, tmp_path / "a.mp3"))[1].seconds == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_of_several_sound_tracks_the_first_is_read_and_the_others_are_named(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    media.write_sound(path, media.tone(2, 44_100), codec="aac", video=True, tracks=3)
+    samples, decoder = decoded(path)
+    assert level(samples) == pytest.approx(0.5, abs=0.05)
+    (note,) = decoder.notes
+    assert "3 sound tracks" in note
+
+
 def test_blocks_are_short_and_join_without_a_seam(tmp_path):
     path = media.write_sound(tmp_path / "long.flac", media.tone(70, 16_000), 16_000, "flac")
     blocks = list(Decoder(path).blocks())
