@@ -124,11 +124,11 @@ class PageTexts:
         content = self._content(number, tried, best)
         if within and self._pdf.limited and not best.letters:
             best.error = best.error or f"This page cannot be read: {_LIMIT}"
-        if not best.letters and _is_blank(content) and self._pdf.has_lost(number):
-            best.error = best.error or f"This page cannot be read: {_LOST}"
         scan = _is_scan(best, content)
         marks = Marks(self._pdf, number)
         text, boxes = self._with_entries(number, best, marks.entries)
+        if not text and _is_blank(content) and self._pdf.has_lost(number):
+            best.error = best.error or f"This page cannot be read: {_LOST}"
         page = Page(
             number,
             text,

@@ -102,6 +102,21 @@ def test_what_is_filled_into_a_form_stands_beside_its_label(tmp_path):
     assert structure.form_fields(PdfFile(path, "a")) == {"Name": "my Name", "Town": "my Town"}
 
 
+def test_a_form_on_an_empty_page_of_a_repaired_file_is_read(tmp_path):
+    path = tmp_path / "a.pdf"
+    canvas = Canvas(str(path))
+    canvas.acroForm.textfield(name="Name", value="Ana", x=150, y=700, height=20)
+    canvas.showPage()
+    canvas.save()
+    writer = PdfWriter(clone_from=path)
+    del writer.pages[0]["/Contents"]
+    writer.write(path)
+    path.write_bytes(path.read_bytes()[: -len(b"%%EOF\n")].replace(b"startxref", b"startyref"))
+    assert PdfFile(path, "a").repaired
+    page = read(path).page
+    assert (page.text, page.error) == ("Ana", None)
+
+
 def test_links_notes_and_what_could_act(pdf, tmp_path):
     canvas = Canvas(str(tmp_path / "b.pdf"))
     canvas.drawString(50, 700, "a page with things on it")
