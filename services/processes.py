@@ -1,13 +1,17 @@
-"""Processes that do work for this one and are told what to do through pipes."""
+"""How processes are ended, and those that do work for this one, told what to do through pipes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from typing import TextIO
 
 import psutil
+
+ENDING = {signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
+"""The signals by which programs end this one; SIGBREAK is Windows' Ctrl-Break."""
 
 
 def take_input() -> TextIO:

@@ -11,8 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-_ENDING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
-"""The signals that end a server; SIGBREAK is Windows' Ctrl-Break."""
+from services.processes import ENDING
 
 stopping = threading.Event()
 """Set once this process was told to end."""
@@ -26,7 +25,7 @@ def notice_signals() -> None:
     stopping.clear()
     if threading.current_thread() is not threading.main_thread():
         return
-    for number in _ENDING:
+    for number in {signal.SIGINT, *ENDING}:
         handler = signal.getsignal(number)
         if callable(handler):
             signal.signal(number, partial(_noticed, handler))

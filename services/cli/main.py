@@ -17,6 +17,7 @@ from services.config import Settings, load_settings
 from services.errors import ScriptoriumError, SettingsError
 from services.files.operations import make_private_dir
 from services.files.temp import use_temp_root
+from services.processes import ENDING
 
 
 class Exit(IntEnum):
@@ -253,7 +254,7 @@ def carry_out(act: Action, verbose: bool) -> NoReturn:
         print(error, file=sys.stderr)  # noqa: T201
         raise typer.Exit(Exit.USAGE) from None
     terminal = Terminal(verbose, settings.data_dir / "logs" / "command-line.log")
-    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    before = {number: signal.signal(number, _interrupt) for number in ENDING}
     try:
         with terminal.quiet():
             try:
@@ -277,10 +278,6 @@ def carry_out(act: Action, verbose: bool) -> NoReturn:
         for number, handler in before.items():
             signal.signal(number, handler)
     raise typer.Exit(code)
-
-
-_ENDING = {signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
-"""What ends a command as Ctrl-C does; SIGBREAK is Windows' Ctrl-Break, which programs can send."""
 
 
 def _interrupt(*_: Any) -> NoReturn:
