@@ -26,6 +26,7 @@ from services.errors import UnreadableMedia
 from services.files.wav import write_wav
 from services.jobs.models import Options
 from services.runtime import Runtime
+from tests import media
 
 SECONDS = 60
 SOUNDS = (".flac", ".mp3", ".ogg", ".wav")
@@ -39,24 +40,11 @@ def made(chance: np.random.Generator) -> dict[str, list[Samples]]:
     time = np.arange(size) / SAMPLE_RATE
     levels = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3)
 
-    def pink() -> Samples:
-        spectrum = np.fft.rfft(chance.normal(size=size))
-        sound = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(spectrum.size), 1)), size)
-        return sound / sound.std()
-
     def hum() -> Samples:
         base = chance.choice((50.0, 60.0))
         return sum(
             np.sin(2 * np.pi * base * n * time + chance.uniform(0, 6)) / n for n in range(1, 9)
         )
-
-    def notes() -> Samples:
-        half = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
-        played = []
-        for hertz in chance.choice((220, 247, 262, 294, 330, 392, 440), 2 * SECONDS):
-            parts = [np.sin(2 * np.pi * hertz * n * half) / n for n in range(1, 6)]
-            played.append(sum(parts) * np.exp(-chance.uniform(1, 4) * half))
-        return np.concatenate(played)
 
     def at(level: float, sound: Samples) -> Samples:
         return np.clip(sound / np.abs(sound).max() * 3 * level, -1, 1).astype(np.float32)
@@ -64,9 +52,9 @@ def made(chance: np.random.Generator) -> dict[str, list[Samples]]:
     return {
         "silence": [np.zeros(size, np.float32)],
         "white noise": [at(level, chance.normal(size=size)) for level in levels],
-        "pink noise": [at(level, pink()) for level in levels],
+        "pink noise": [at(level, media.pink_noise(chance, size)) for level in levels],
         "hum of the mains": [at(level, hum()) for level in levels],
-        "single notes": [at(level, notes()) for level in levels],
+        "single notes": [at(level, media.single_notes(chance, SECONDS)) for level in levels],
     }
 
 

@@ -28,6 +28,25 @@ def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0, level: float 
     return (level * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
+def single_notes(chance: np.random.Generator, seconds: int) -> Any:
+    """Return notes at random, two a second, that fade at random: 1-D float32 samples at 16 kHz."""
+    time = np.arange(8000) / 16_000
+    played = []
+    for hertz in chance.choice((220, 247, 262, 294, 330, 392, 440), 2 * seconds):
+        parts = [np.sin(2 * np.pi * hertz * part * time) / part for part in range(1, 6)]
+        played.append(sum(parts) * np.exp(-chance.uniform(1, 4) * time))
+    made = np.concatenate(played)
+    return (made / np.abs(made).max() / 2).astype(np.float32)
+
+
+def pink_noise(chance: np.random.Generator, size: int) -> Any:
+    """Return `size` samples of noise as loud in every octave, with a standard deviation of 1."""
+    spectrum = np.fft.rfft(chance.normal(size=size))
+    spectrum /= np.sqrt(np.maximum(np.arange(spectrum.size), 1))
+    made = np.fft.irfft(spectrum, size)
+    return made / made.std()
+
+
 def write_sound(
     path: Path,
     samples: Any,

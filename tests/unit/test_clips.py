@@ -48,17 +48,6 @@ def melody(seconds: int) -> np.ndarray:
     return (played / np.abs(played).max() / 2).astype(np.float32)
 
 
-def single_notes(rng, seconds: int) -> np.ndarray:
-    """Notes at random, two a second, that fade at random."""
-    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
-    played = []
-    for hertz in rng.choice((220, 247, 262, 294, 330, 392, 440), 2 * seconds):
-        parts = [np.sin(2 * np.pi * hertz * part * time) / part for part in range(1, 6)]
-        played.append(sum(parts) * np.exp(-rng.uniform(1, 4) * time))
-    made = np.concatenate(played)
-    return (made / np.abs(made).max() / 2).astype(np.float32)
-
-
 def in_blocks(samples, seconds: float):
     size = int(seconds * SAMPLE_RATE)
     return [samples[i : i + size] for i in range(0, samples.size, size)]
@@ -124,13 +113,6 @@ def white(rng, size: int) -> np.ndarray:
     return rng.normal(size=size)
 
 
-def pink(rng, size: int) -> np.ndarray:
-    spectrum = np.fft.rfft(rng.normal(size=size))
-    spectrum /= np.sqrt(np.maximum(np.arange(spectrum.size), 1))
-    made = np.fft.irfft(spectrum, size)
-    return made / made.std()
-
-
 def chord(rng, size: int) -> np.ndarray:
     time, lowest = np.arange(size) / SAMPLE_RATE, rng.uniform(80, 300)
     parts = [(part, step) for part in (1, 2, 3, 4) for step in (1, 1.26, 1.5)]
@@ -138,7 +120,7 @@ def chord(rng, size: int) -> np.ndarray:
     return made / np.abs(made).max()
 
 
-@pytest.mark.parametrize("make", [white, pink, chord])
+@pytest.mark.parametrize("make", [white, media.pink_noise, chord])
 @pytest.mark.parametrize("level", [0.01, 0.05, 0.1, 0.3])
 @pytest.mark.parametrize("seed", [1, 3])
 def test_steady_sounds_of_any_level_are_not_speech(make, level, seed):
@@ -150,7 +132,7 @@ def test_steady_sounds_of_any_level_are_not_speech(make, level, seed):
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_a_recording_that_begins_with_notes_has_no_speech(seed):
     """The detector, before it has heard some seconds, takes the first ones for vowels."""
-    made = single_notes(np.random.default_rng(seed), 20)
+    made = media.single_notes(np.random.default_rng(seed), 20)
     assert [one for one in clips([made], 30) if isinstance(one, Clip)] == []
 
 
