@@ -76,6 +76,17 @@ def test_who_hears_a_list_hears_names_and_shares_and_no_symbols(shown):
     assert "graphic_eq" not in page.get_by_role("list").aria_snapshot()
 
 
+def test_what_there_is_to_know_of_a_row_is_shown_and_takes_no_room_where_there_is_nothing(shown):
+    page, run = shown("rows")
+    known = "3 of 12 pages could not be read: 10, 11, 12."
+    run(rows=[components.row("1", "cut.pdf", note=known), components.row("2", "whole.pdf")])
+    expect(page.get_by_text(known)).to_be_visible()
+    first, second = (page.locator(".note").nth(n) for n in range(2))
+    expect(second).to_be_hidden()
+    run(rows=[components.row("1", "cut.pdf"), components.row("2", "whole.pdf")])
+    expect(first).to_be_hidden()
+
+
 def test_names_are_written_in_their_direction_and_shown_to_their_end(shown):
     page, run = shown("rows")
     page.set_viewport_size({"width": 1000, "height": 700})

@@ -44,6 +44,7 @@ def test_the_page_of_a_file_says_how_far_it_is_and_cancels_it(server, open_page,
     expect(page.get_by_text(re.compile(r"^(Reading|Transcribing) \d+%"))).to_be_visible(
         timeout=60_000
     )
+    expect(page).to_have_title("hour.wav · Scriptorium")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 

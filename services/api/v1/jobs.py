@@ -75,9 +75,7 @@ def retry_job(front: Runtime, job_id: Id, body: Again) -> JobOutput:
     The result that there is stays until the new one is whole.
     """
     own = require_own_job(front, job_id)
-    options = None
-    if body.options is not None:
-        options = chosen(front, body.options, own.options)
+    options = chosen(front, body.options, own.options) if body.options is not None else None
     if not front.retry_job(job_id, options):
         raise HTTPException(
             409, f"“{own.name}” is {own.state}, or its original is not kept: it cannot run again."
