@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.audio import SAMPLE_RATE
+from services.audio.resample import Resampler
 from services.audio.wav import plain_blocks, read_header
 from services.errors import UnreadableMedia
 from services.files.operations import open_to_read
@@ -136,19 +137,19 @@ class Decoder:
                 )
             stream.thread_type = "AUTO"
             self.declared = _duration(container, stream)
-            resampler = _Resampler()
+            resampler = Resampler()
             packets = container.demux(stream)
             while True:
-                frames: list[Any] = []
+                sound: list[Samples] = []
                 try:
                     packet = next(packets, None)
                     if packet is None:
                         break
                     for frame in packet.decode():
                         self._check_frame(frame)
-                        frames += resampler.resample(frame)
+                        sound += resampler.resample(frame)
                     if packet.size == 0:  # the flush at the end
-                        frames += resampler.flush()
+                        sound += resampler.flush()
                 except av.error.EOFError:
                     pass
                 except (av.error.FFmpegError, ValueError):
@@ -160,9 +161,8 @@ class Decoder:
                         break
                     continue
                 broken = 0
-                for frame in frames:
-                    pending.append(frame.to_ndarray().reshape(-1))
-                    held += pending[-1].size
+                pending += sound
+                held += sum(samples.size for samples in sound)
                 if held >= BLOCK_SECONDS * SAMPLE_RATE:
                     self._count(held)
                     block, bad = _finite(np.concatenate(pending))
@@ -223,31 +223,6 @@ def _finite(samples: Samples) -> tuple[Samples, int]:
     if good.all():
         return samples, 0
     return np.where(good, samples, np.float32(0)), int(samples.size - good.sum())
-
-
-class _Resampler:
-    """Turns frames into 16 kHz mono, also where their rate or channels change on the way."""
-
-    def __init__(self) -> None:
-        self._resampler: Any = None
-        self._made_for: tuple[str, str, int] | None = None
-
-    def resample(self, frame: Any) -> list[Any]:
-        """Return what `frame` and the ones before it give."""
-        import av
-
-        frames: list[Any] = []
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form != self._made_for:
-            frames = self.flush()
-            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-            self._made_for = form
-        return frames + list(self._resampler.resample(frame))
-
-    def flush(self) -> list[Any]:
-        """Return what is left inside."""
-        resampler, self._resampler, self._made_for = self._resampler, None, None
-        return list(resampler.resample(None)) if resampler else []
 
 
 def _read(path: Path, name: str) -> BinaryIO:

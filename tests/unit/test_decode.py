@@ -117,6 +117,23 @@ def test_of_several_sound_tracks_the_first_is_read_and_the_others_are_named(tmp_
     assert "3 sound tracks" in note
 
 
+@pytest.mark.parametrize("other", [-1.0, -0.85])
+@pytest.mark.parametrize(("suffix", "codec"), [("flac", "flac"), ("m4a", "aac")])
+def test_channels_that_cancel_each_other_leave_the_sound_of_one(tmp_path, suffix, codec, other):
+    """A balanced microphone in a stereo socket: the second channel is the first one upside down."""
+    path = tmp_path / f"balanced.{suffix}"
+    one = media.tone(3.5, 44_100)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=44_100, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.stack([one, other * one]), "fltp", "stereo")
+        frame.sample_rate = 44_100
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    samples, decoder = decoded(path)
+    assert decoder.seconds == pytest.approx(3.5, abs=0.1)
+    assert frequency(samples) == pytest.approx(440, abs=2)
+    assert level(samples) == pytest.approx(0.5, abs=0.05)
+
+
 def test_blocks_are_short_and_join_without_a_seam(tmp_path):
     path = media.write_sound(tmp_path / "long.flac", media.tone(70, 16_000), 16_000, "flac")
     blocks = list(Decoder(path).blocks())
