@@ -36,7 +36,7 @@ CONTENT = b"0123456789" * 1000
 
 
 class Door:
-    """Says who sends a request; the real one is tested with every route (test_access)."""
+    """Says who sends a request; the real one is tested with every route, in integration/access."""
 
     def __init__(self, app: ASGIApp, front: Front) -> None:
         self._app = app
