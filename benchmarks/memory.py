@@ -52,6 +52,9 @@ class Simulated:
         """Leave nothing aside."""
         return []
 
+    def require_device(self) -> None:
+        """Answer always."""
+
     def trim(self) -> None:
         """Hold nothing."""
 

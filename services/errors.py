@@ -105,6 +105,10 @@ class OutOfMemory(TransientError):
     """There was not enough memory, of the machine or of its GPU."""
 
 
+class DeviceLost(TransientError):
+    """The GPU does nothing more for this process; only a new one can use it."""
+
+
 class WorkerDied(TransientError):
     """A worker process ended, or had to be ended, in the middle of its work."""
 

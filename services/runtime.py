@@ -160,6 +160,7 @@ class Runtime(Front):
                 "lanes": lambda: None if self._pulse.lives else "a lane, or the pulse, has died",
                 "disk": lambda: self._data_room.missing() or self._temp_room.missing(),
                 "temporary files": lambda: writable(settings.temp_root),
+                "gpu": self.lost,
             }
         )
         self.engine_choice(self.default_options())  # ask the hub early, if it is needed at all
@@ -291,8 +292,13 @@ class Runtime(Front):
         self.require(Scope.ADMIN)
         return self._metrics.text()
 
+    def lost(self) -> str | None:
+        """Return why the server has to be started again, a lost GPU; None where it need not."""
+        reasons = [*(lane.lost for lane in self._lanes), self._diarizer.lost]
+        return next(filter(None, reasons), None)
+
     def paused(self) -> str | None:
-        """Return why no jobs are taken now, a full disk; None when they are."""
+        """Return why no jobs are taken now, a full disk or a lost GPU; None when they are."""
         return next((lane.paused for lane in self._lanes if lane.paused), None)
 
     def _keep_house(self) -> None:

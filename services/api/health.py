@@ -17,8 +17,10 @@ _FRESH = {"Cache-Control": "no-store"}
 def routes() -> list[BaseRoute]:
     """Return the routes of health and metrics."""
 
-    async def live(_: Request) -> Response:
-        """Say that the process answers; one that does not should be started again."""
+    async def live(request: Request) -> Response:
+        """Say that the process is of use; one that is not should be started again."""
+        if front_of(request).lost():
+            return problem(503, "Start the server again. Its log says why.", _FRESH)
         return JSONResponse({"status": "live"}, headers=_FRESH)
 
     async def ready(request: Request) -> Response:

@@ -174,6 +174,7 @@ class _Run:
         try:
             hypotheses = self._hear(batch)
         except Exception as error:
+            self._engine.require_device()  # or each clip would fail, and each job after it
             self._engine.trim()
             if isinstance(error, OutOfMemory):
                 self._take_less(batch)

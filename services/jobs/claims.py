@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from services.errors import (
+    DeviceLost,
     DiskFull,
     PermanentError,
     ScriptoriumError,
@@ -166,9 +167,15 @@ class Claims:
     def failed(self, job: Job, error: BaseException) -> None:
         """Mark a job failed with the sentence of its error; a stack trace goes to the log.
 
-        Where a disk was full or the store away the job is put back instead, and goes on later.
+        Where a disk was full or the store away the job is put back instead, and goes on later; so
+        it is where the GPU was lost, which counts as a stop of the server.
         """
         self._failures[job.id] = error  # if the store cannot be told now, `settle_rest` tells it
+        if isinstance(error, DeviceLost):
+            log.warning("put back: %s (%s): %s", job.name, job.id, error)
+            self._store.interrupted(job, "the GPU was lost while it ran")
+            self._forget(job)
+            return
         if isinstance(error, (DiskFull, StoreUnavailable)):
             log.warning("put back: %s (%s): %s", job.name, job.id, error)
             if isinstance(error, DiskFull):

@@ -12,7 +12,7 @@ from typing import Protocol
 from services.audio.decode import Decoder, Samples
 from services.audio.engines import Report
 from services.audio.speakers import Speakers, Turn, renumbered
-from services.errors import DiskFull, PermanentError, ScriptoriumError
+from services.errors import DeviceLost, DiskFull, PermanentError, ScriptoriumError
 from services.jobs.diarization import Diarizations
 from services.jobs.models import Job
 from services.jobs.results import Results
@@ -81,6 +81,8 @@ class Diarizer:
         self._done = done
         self._patience = patience
         self._model: Model | None = None
+        self.lost: str | None = None
+        """Why it takes nothing for as long as this process lives: it has lost the GPU."""
         self._used_at = self._waits_since = time.monotonic()
         self._told = 0.0
         self._stopping, self._wake = threading.Event(), threading.Event()
@@ -122,6 +124,8 @@ class Diarizer:
 
     def _step(self) -> bool:
         """Do one recording; False when there was none to do, or it has to wait."""
+        if self.lost:
+            return False
         if self._busy() and time.monotonic() - self._waits_since < self._patience:
             return False
         job = self._diarizations.take()
@@ -145,6 +149,8 @@ class Diarizer:
             if self._stopping.is_set():  # a download that is ended says so in words of its own
                 self._diarizations.put_back(job.id)
                 return
+            if isinstance(error, DeviceLost):
+                self.lost = str(error)
             known = isinstance(error, ScriptoriumError)
             log.warning("no speakers of %s (%s): %s", job.name, job.id, error, exc_info=not known)
             kind = type(error).__name__

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from services.errors import DeviceLost
 from services.jobs.claims import Claims
 from services.jobs.models import Job, Kind
 from services.jobs.results import Results
@@ -58,6 +59,8 @@ class Lane:
         self._no_room = no_room
         self.paused: str | None = None
         """Why the lane takes no jobs now; None when it does."""
+        self.lost: str | None = None
+        """Why it takes none for as long as this process lives: it has lost the GPU."""
         self._worker = worker
         self._store = store
         self._results = results
@@ -131,7 +134,7 @@ class Lane:
             self._worker.close()
 
     def _step(self) -> bool:
-        self.paused = self._no_room()
+        self.paused = self.lost or self._no_room()
         if self.paused:
             return False
         claims = Claims(self._store, self._results, self._stopping, self._settled)
@@ -145,8 +148,11 @@ class Lane:
             self._worker.run(job, claims)
         except Exception as raised:
             error = raised
+        if isinstance(error, DeviceLost):
+            log.error("lane %s: %s", self._name, error)
+            self.lost = str(error)
         self._settle(claims, error)
-        self.paused = claims.no_room
+        self.paused = self.lost or claims.no_room
         return self.paused is None
 
     def _settle(self, claims: Claims, error: BaseException | None) -> None:

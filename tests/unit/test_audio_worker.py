@@ -13,11 +13,12 @@ from services.audio.decode import Decoder
 from services.audio.engines import Hypothesis
 from services.audio.peaks import peaks
 from services.audio.transcript import Word
-from services.errors import OutOfMemory
+from services.errors import DeviceLost, OutOfMemory
 from services.files.operations import sha256_of
 from services.jobs.audio_worker import AudioWorker
 from services.jobs.claims import Claims
-from services.jobs.models import Job, Kind, NewJob, Options, State
+from services.jobs.lane import Lane
+from services.jobs.models import Job, JobFilter, Kind, NewJob, Options, State
 from services.jobs.recording import Heard, Recording, assemble
 from services.jobs.results import Results
 from services.jobs.store import JobStore, new_id
@@ -40,11 +41,15 @@ class Fake:
         self.locked = 0
         """Calls that still meet a lock, as a manifest that antivirus holds."""
         self.trimmed = 0
+        self.lost = False
+        """Whether the GPU fails at the next call, and at every one after it."""
 
     def transcribe(self, batch, hints):
         self.calls.append(len(batch))
         if len(batch) * max(samples.size for samples in batch) / SAMPLE_RATE > self.fitting:
             raise OutOfMemory("no memory")
+        if self.lost:
+            raise RuntimeError("CUDA error: unspecified launch failure")
         if self.locked:
             self.locked -= 1
             raise PermissionError(13, "held", "manifest.json")
@@ -57,6 +62,10 @@ class Fake:
 
     def left_aside(self, hints):
         return []
+
+    def require_device(self) -> None:
+        if self.lost:
+            raise DeviceLost("The GPU does not answer.")
 
     def trim(self) -> None:
         self.trimmed += 1
@@ -200,6 +209,24 @@ def test_a_cancelled_job_costs_the_others_nothing(desk):
     worker.run(first, claims)
     states = [job.state for job in store.jobs(batch.id)]
     assert states == [State.CANCELLED] + [State.DONE] * 2 + [State.FAILED] + [State.DONE] * 2
+
+
+def test_a_gpu_that_is_lost_fails_no_job(desk, settings, tmp_path):
+    store, batch, claims, worker, host = desk
+    host.engine.lost = True
+    lane = Lane("audio", worker, store, Results(tmp_path / "results"))
+    lane.start()
+    until(lambda: lane.lost)
+    until(lambda: store.count(JobFilter(batch.id)) == {State.QUEUED: 6})
+    lane.stop()
+    assert lane.paused == lane.lost == "The GPU does not answer."
+    assert host.engine.calls and len(host.asked) == 1, "no other job is tried with it"
+    begun = [job for job in store.jobs(batch.id) if job.attempts]
+    assert {(job.crashes, job.error) for job in begun} == {(1, None)}
+    assert store.history(begun[0].id)[-1].reason == "the GPU was lost while it ran"
+    host.engine.lost = False  # the server was started again
+    worker.run(claims.take(Kind.AUDIO), claims)
+    assert [job.state for job in store.jobs(batch.id)].count(State.DONE) == 5
 
 
 def test_a_size_that_did_not_fit_into_memory_is_not_tried_again(desk):

@@ -12,7 +12,7 @@ import pytest
 
 from services.audio.speakers import Speakers, Turn
 from services.audio.transcript import Segment, Transcript, Word
-from services.errors import DiskFull, ModelUnavailable
+from services.errors import DeviceLost, DiskFull, ModelUnavailable
 from services.files.wav import write_wav
 from services.jobs import diarizing
 from services.jobs.diarization import Diarizations
@@ -251,6 +251,20 @@ def test_a_full_disk_is_waited_for(house, monkeypatch):
     house.start()
     until(lambda: house.state(job) is State.DONE)
     assert house.results.speakers(job).count == 2 and not fails
+
+
+def test_a_lost_gpu_costs_one_search_and_the_others_wait_for_the_next_start(house):
+    first, second = house.job(speakers=True), house.job(speakers=True)
+    house.model.fails.append(DeviceLost("The GPU does not answer."))
+    diarizer = house.start()
+    until(lambda: diarizer.lost)
+    until(lambda: State.FAILED in (house.state(first), house.state(second)))
+    until(lambda: not diarizer._step())
+    assert sorted([house.state(first), house.state(second)]) == [State.FAILED, State.QUEUED]
+    assert diarizer.lost == "The GPU does not answer." and len(house.model.heard) == 1
+    diarizer.stop()
+    house.start()
+    until(lambda: State.DONE in (house.state(first), house.state(second)))
 
 
 def test_a_deleted_job_leaves_nothing_behind(house):

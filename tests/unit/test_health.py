@@ -15,6 +15,7 @@ from services.jobs.models import Kind, NewJob
 from services.people.models import Role
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 from tests.web import client_of
 
 
@@ -60,6 +61,16 @@ def test_a_dead_lane_a_silent_store_and_a_full_disk_are_not_ready(settings, monk
         monkeypatch.setattr(runtime._store, "paused", lambda: 1 / 0)
         runtime._data_room.reserve = 1 << 60
         assert runtime.health.failing() == ("store", "lanes", "disk")
+
+
+def test_a_server_that_lost_its_gpu_is_to_be_started_again(settings):
+    with Runtime(settings) as runtime:
+        client = client_of(runtime)
+        runtime._lanes[0].lost = "The GPU does not answer."
+        runtime.health._asked_at = None
+        assert client.get("/health/live").status_code == 503
+        assert client.get("/health/ready").json()["failing"] == ["gpu"]
+        until(lambda: runtime.paused() == "The GPU does not answer.")
 
 
 def values(text: str) -> dict:

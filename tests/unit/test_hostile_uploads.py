@@ -221,6 +221,9 @@ class Deaf:
     def left_aside(self, hints: Hints) -> list[str]:
         return []
 
+    def require_device(self) -> None:
+        pass
+
     def trim(self) -> None: ...
 
     def close(self) -> None: ...

@@ -341,7 +341,7 @@ def test_twenty_readers_search_while_the_writer_commits_and_compacts(shelf):
         reader.start()
     end = time.monotonic() + 3
     rounds = 0
-    while time.monotonic() < end or min(searches) < 2:
+    while time.monotonic() < end or min(searches) < 2 or rounds < 4:
         shelf.put(source(f"s{rounds % 7}"), *(f"other words {n}" for n in range(20))).result()
         shelf.writer.delete([f"s{(rounds + 3) % 7}"]).result()
         if rounds % 3 == 0:
@@ -351,4 +351,4 @@ def test_twenty_readers_search_while_the_writer_commits_and_compacts(shelf):
     stop.set()
     for reader in readers:
         reader.join()
-    assert not errors and rounds > 3
+    assert not errors

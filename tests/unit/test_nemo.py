@@ -9,6 +9,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import pytest
+import torch
 
 from services.audio import SAMPLE_RATE, checkpoints
 from services.audio.checkpoints import DIGITS
@@ -16,7 +17,7 @@ from services.audio.engines import Hints
 from services.audio.engines.nemo import load
 from services.audio.engines.nemo_loading import restore
 from services.config import Settings
-from services.errors import ModelUnavailable
+from services.errors import ModelUnavailable, OutOfMemory
 from services.files import operations
 from tests import media
 
@@ -187,10 +188,10 @@ def test_a_manifest_is_removed_after_an_error_too(by_manifest, monkeypatch, temp
 
     def fail(audio, *_):
         seen.append(Path(audio).read_text())
-        raise RuntimeError("out of memory")
+        raise RuntimeError("the model cannot take this")
 
     monkeypatch.setattr(by_manifest._decoder, "transcribe", fail)
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match="cannot take"):
         by_manifest.transcribe([PAUSE])
     assert '"audio_filepath"' in seen[0]
 
@@ -219,6 +220,17 @@ def test_loading_changes_no_directory_and_says_what_it_is(nemo, root):
     assert Path.cwd() != root
     assert nemo.name.startswith("NeMo 3.") and (nemo.model, nemo.device) == (DIGITS, "cpu")
     assert [path.name.split("-")[0] for path in (root / "models").iterdir()] == ["spoken"]
+
+
+def test_a_gpu_without_room_for_the_model_may_have_some_later(root, temp, monkeypatch):
+    from nemo.collections.asr.models import ASRModel
+
+    def restore_from(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(ASRModel, "restore_from", restore_from)
+    with pytest.raises(OutOfMemory, match=f"not enough memory to load “{DIGITS}”"):
+        load(DIGITS, Settings(data_dir=root, device="cpu"), quiet)
 
 
 def test_a_directory_that_is_no_checkpoint_names_itself(root, temp):

@@ -247,6 +247,20 @@ def test_a_job_that_was_running_at_three_crashes_runs_alone_and_then_fails(store
     assert store.claim(Kind.DOCUMENT) is not None
 
 
+def test_a_file_that_costs_the_gpu_each_time_runs_alone_and_then_fails(store):
+    _, (bad, good) = add(store, 2)
+    for crashes in (1, 2, 3):
+        claimed = store.claim(Kind.AUDIO)
+        assert claimed.id == bad.id
+        store.interrupted(claimed, "the GPU was lost while it ran")
+        store.interrupted(claimed, "twice said of one run")
+        assert (store.job(bad.id).state, store.job(bad.id).crashes) == (State.QUEUED, crashes)
+    assert finish(store, store.claim(Kind.AUDIO).id) and store.job(good.id).state is State.DONE
+    store.interrupted(store.claim(Kind.AUDIO), "the GPU was lost while it ran")
+    failed = store.job(bad.id)
+    assert failed.state is State.FAILED and "its GPU was lost" in failed.error
+
+
 def test_one_that_ran_beside_the_file_that_crashes_is_innocent(store):
     _, (first, second) = add(store, 2)
     for _ in range(3):

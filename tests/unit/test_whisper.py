@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from services.audio.engines import Hints
+from services.audio.engines import whisper as whisper_module
 from services.audio.engines.whisper import (
     _OFFLINE_SHA256,
     OFFLINE_MODEL,
@@ -15,7 +16,7 @@ from services.audio.engines.whisper import (
     verified,
 )
 from services.config import Settings
-from services.errors import ModelUnavailable
+from services.errors import ModelUnavailable, OutOfMemory
 from tests import media
 
 NOTHING = np.zeros(16_000, np.float32)
@@ -47,6 +48,29 @@ def test_real_speech_word_for_word_with_times(whisper, name):
         assert end - 0.01 <= word.start <= word.end <= samples.size / 16_000 + 0.1
         assert 0 < word.confidence <= 1
         end = word.end
+
+
+@pytest.mark.skipif(whisper_module._has_gpu(), reason="this machine has a GPU")
+def test_a_gpu_that_whisper_cannot_use_leaves_the_cpu(tmp_path, monkeypatch):
+    """As with the driver there and CUDA's libraries missing: CTranslate2 raises what it does."""
+    monkeypatch.setattr(whisper_module, "_has_gpu", lambda: True)
+    settings = Settings(data_dir=tmp_path, device="auto")
+    engine = load(OFFLINE_MODEL, settings, lambda *_: None)
+    assert engine.device == "cpu"
+    engine.require_device()
+    engine.close()
+    settings = settings.model_copy(update={"device": "cuda"})
+    with pytest.raises(ModelUnavailable, match=r"CUDA failed .* needs CUDA 12"):
+        load(OFFLINE_MODEL, settings, lambda *_: None)
+
+
+def test_memory_that_runs_out_is_said_as_such(whisper, monkeypatch):
+    def transcribe(*_, **__):
+        raise RuntimeError("CUDA failed with error out of memory")
+
+    monkeypatch.setattr(whisper._whisper, "transcribe", transcribe)
+    with pytest.raises(OutOfMemory, match="Whisper ran out of memory"):
+        whisper.transcribe([NOTHING])
 
 
 def test_each_clip_has_its_own_result_in_order(whisper):

@@ -73,6 +73,13 @@ class Engine(Protocol):
     def left_aside(self, hints: Hints) -> list[str]:
         """Return sentences, for a person, on what the model cannot use of `hints`."""
 
+    def require_device(self) -> None:
+        """Find out, after an error, whether the device still answers.
+
+        Raises:
+            DeviceLost: it does not; the model is of no more use.
+        """
+
     def trim(self) -> None:
         """Give back memory that is only kept for later; called after a failure."""
 

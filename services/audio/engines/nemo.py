@@ -22,10 +22,10 @@ from services.audio.engines.nemo_decoding import Decoding
 from services.audio.engines.nemo_loading import free_memory, restore
 from services.audio.transcript import Word
 from services.config import Settings
-from services.errors import OutOfMemory
 from services.files.operations import write_atomic
 from services.files.scratch import scratch_dir
 from services.files.wav import write_wav
+from services.gpu import memory_errors, require_answer
 from services.heap import give_back
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class NemoEngine:
             raise RuntimeError("a NeMo model was called from a thread that does not own it")
         self._decoder.prepare(hints.hotwords)
         padded, before = zip(*(_at_least_a_second(samples) for samples in batch), strict=True)
-        with _memory_errors(), self._inference(), self._source(padded) as audio:
+        with memory_errors(_NO_MEMORY), self._inference(), self._source(padded) as audio:
             found = self._decoder.transcribe(audio, len(padded), hints)
         if isinstance(found, tuple):  # some transducers add the beam's other hypotheses
             found = found[0]
@@ -141,6 +141,10 @@ class NemoEngine:
         free, _ = torch.cuda.mem_get_info()
         found = clip_seconds * 0.6 * free / taken
         return min(max(found, clip_seconds), MOST_BATCH_SECONDS)
+
+    def require_device(self) -> None:
+        """Raise DeviceLost where the GPU does not answer any more."""
+        require_answer(self.device)
 
     def trim(self) -> None:
         """Collect what is not used any more, and empty the GPU's cache."""
@@ -220,21 +224,6 @@ def _cores() -> int:
     import torch
 
     return torch.get_num_threads()
-
-
-@contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Tell a lack of memory from other errors, whichever allocator it comes from."""
-    import torch
-
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(_NO_MEMORY) from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            raise OutOfMemory(_NO_MEMORY) from error
-        raise
 
 
 def _at_least_a_second(samples: Samples) -> tuple[Samples, int]:

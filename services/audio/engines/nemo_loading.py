@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import logging
@@ -11,12 +12,18 @@ from typing import Any
 from services.audio import checkpoints
 from services.audio.engines import Report
 from services.config import Settings
-from services.errors import ModelUnavailable
+from services.errors import ModelUnavailable, OutOfMemory
+from services.gpu import choose, memory_errors, require_answer
 from services.heap import give_back
 
 _SHAPES = "64"
 """Shapes for which oneDNN keeps compiled code on a CPU. By itself it keeps a thousand, and clips
 are of any length: that is a tenth of all memory after hours of sound."""
+
+_NO_MEMORY = (
+    "There was not enough memory to load “{model}”. It is tried again; if it stays so, close other "
+    "programs that use the GPU, choose a smaller model, or set device to cpu."
+)
 
 
 def restore(model: str, kind: str, settings: Settings, report: Report, setting: str) -> Any:
@@ -28,6 +35,8 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
 
     Raises:
         ModelUnavailable: it is not at hand and cannot be fetched, or NeMo cannot load it.
+        OutOfMemory: there is not enough memory for it now.
+        DeviceLost: the GPU does not answer any more.
     """
     found = checkpoints.find(model)
     if found is None:
@@ -44,18 +53,20 @@ def restore(model: str, kind: str, settings: Settings, report: Report, setting: 
 
     # NeMo's own setLevel would change the handlers, which other loggers share.
     logging.getLogger("nemo_logger").setLevel(logging.ERROR)
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose(settings.device)
     report(f"loading {model} on {device}", None)
     # With an unpacked directory NeMo needs no temporary one of its own.
     connector = _connector()
     connector.model_extracted_dir = str(directory)
     try:
-        loaded = getattr(models, kind).restore_from(
-            str(directory), map_location=torch.device(device), save_restore_connector=connector
-        )
+        with memory_errors(_NO_MEMORY.format(model=model)):
+            loaded = getattr(models, kind).restore_from(
+                str(directory), map_location=torch.device(device), save_restore_connector=connector
+            )
+    except OutOfMemory:
+        raise
     except Exception as error:  # NeMo raises what its parts raise: KeyError, RuntimeError, …
+        require_answer(device)
         raise ModelUnavailable(
             f"NeMo could not load “{model}” from {found}: {error}. "
             f"Check that it is a checkpoint for NeMo 3 of the kind {kind}."
@@ -101,4 +112,5 @@ def free_memory() -> None:
     gc.collect()
     give_back()
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        with contextlib.suppress(RuntimeError):  # one that does not answer has nothing to give
+            torch.cuda.empty_cache()

@@ -20,12 +20,18 @@ from services.audio.engines import Report
 from services.audio.engines.nemo_loading import free_memory, restore
 from services.audio.speakers import Turn, turns_of
 from services.config import Settings
-from services.errors import ModelUnavailable, OutOfMemory
+from services.errors import ModelUnavailable
+from services.gpu import memory_errors, require_answer
 
 HOP = SAMPLE_RATE // 100
 """Samples between two frames of the features, 10 ms."""
 _EDGE = 16
 """Frames at the edges of a cut of sound whose features it changes."""
+
+_NO_MEMORY = (
+    "The model that tells speakers apart ran out of memory. Close other programs that use the "
+    "GPU, or set device to cpu, and try again."
+)
 
 # What NVIDIA's model card advises where nobody waits for the first words: it is the most accurate.
 _CHUNKS = {
@@ -77,16 +83,14 @@ class Sortformer:
 
         Raises:
             OutOfMemory: the model had too little memory.
+            DeviceLost: the GPU does not answer any more.
         """
-        import torch
-
         try:
-            probabilities = self.probabilities(blocks, heard, turn)
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise OutOfMemory(
-                "The model that tells speakers apart ran out of memory. Close other programs that "
-                "use the GPU, or set device to cpu, and try again."
-            ) from error
+            with memory_errors(_NO_MEMORY):
+                probabilities = self.probabilities(blocks, heard, turn)
+        except RuntimeError:
+            require_answer(self._model.device.type)
+            raise
         return turns_of(probabilities, self._frame * HOP / SAMPLE_RATE)
 
     def probabilities(

