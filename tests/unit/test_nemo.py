@@ -4,6 +4,7 @@ import os
 import tarfile
 import tempfile
 import threading
+import types
 from pathlib import Path
 
 import jiwer
@@ -172,6 +173,18 @@ def test_two_lengths_in_one_batch_give_what_each_gives_alone(nemo, recordings):
     alone = [nemo.transcribe([clip])[0] for clip in (short, long)]
     assert [one.text for one in together] == [one.text for one in alone]
     assert len(together[1].words) >= 10
+
+
+@pytest.mark.parametrize(("major", "expected"), [(7, "float16"), (8, "bfloat16")])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(nemo, monkeypatch, major, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    card = types.SimpleNamespace(major=major)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)
+    monkeypatch.setattr(nemo, "device", "cuda")
+    monkeypatch.setattr(nemo, "_precision", "auto")
+    assert nemo._lower_precision() == expected
 
 
 def test_a_manifest_gives_the_same_text_and_times(nemo, by_manifest, recordings):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.audio import SAMPLE_RATE
-from services.audio.engines import Hints
+from services.audio.engines import Hints, nemo_decoding
 from services.audio.engines.nemo import NemoEngine
 from services.audio.engines.nemo_decoding import Decoding
 from tests.transducer import transducer
@@ -50,6 +50,15 @@ def test_names_are_listened_for_while_they_are_wanted(engine, noise):
     assert count[0] == 0 < count[1]
     assert engine.left_aside(BOOSTED) == []
     assert engine.transcribe(noise) == before
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_phrases_do_without_triton_where_it_is_not_installed(engine, monkeypatch, there):
+    """On Windows it is not, and NeMo would fail at each call."""
+    monkeypatch.setattr(nemo_decoding, "find_spec", lambda name: name if there else None)
+    for device in ("cuda", "cpu"):
+        wanted = Decoding(engine._model, device)._wanted(("ana ruiz",))
+        assert wanted["greedy"]["boosting_tree"]["use_triton"] is (there and device == "cuda")
 
 
 def test_in_bfloat16_words_have_times_and_confidences_too(engine, noise, monkeypatch):

@@ -174,7 +174,9 @@ class NemoEngine:
             return None
         if self.device == "cpu":  # of its own accord it hears what NeMo called by hand hears
             return "bfloat16" if self._precision == "bfloat16" else None
-        best = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        # Older GPUs compute bfloat16 too, by way of float32, which is slower than either.
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        best = "bfloat16" if fast else "float16"
         return best if self._precision == "auto" else self._precision
 
     @contextlib.contextmanager

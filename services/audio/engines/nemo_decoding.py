@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from typing import Any
 
 from services.audio.engines import Hints
@@ -117,7 +118,8 @@ class Decoding:
         if phrases:
             greedy["boosting_tree"] = {
                 "key_phrases_list": list(phrases),
-                "use_triton": self._device == "cuda",
+                # Where NeMo is told to use it and it is not there, as on Windows, each call fails.
+                "use_triton": self._device == "cuda" and find_spec("triton") is not None,
             }
             greedy["boosting_tree_alpha"] = BOOSTING_WEIGHT
         wanted: dict[str, Any] = {"compute_timestamps": True, "greedy": greedy}
