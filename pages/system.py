@@ -83,6 +83,11 @@ def live() -> None:
         "New batches": used_next(choice),
     }
     st.table(rows, border="horizontal", hide_header=True)
+    settings = runtime.settings
+    machine = system.machine(settings.data_dir, settings.temp_root)
+    unused = system.unused_gpu(machine.gpu, status.engine, status.device, settings.device)
+    if unused:
+        st.warning(context.plain(unused), icon=":material/speed:")
     if status.state == "ready":
         minutes = runtime.settings.model_idle_minutes
         kept = (
@@ -121,8 +126,6 @@ def live() -> None:
     watched_folders.show(runtime)
 
     st.header("Machine")
-    settings = runtime.settings
-    machine = system.machine(settings.data_dir, settings.temp_root)
     st.table(
         {
             "Memory": f"{context.size(machine.memory_used)} of "

@@ -104,6 +104,27 @@ def _card() -> tuple[str, int, int] | None:
         return None
 
 
+def unused_gpu(gpu: str | None, engine: str, device: str, wanted: str) -> str | None:
+    """Return the sentence that says that there is a GPU and models do not use it, and what to do.
+
+    Args:
+        gpu: The card, None without one.
+        engine: The engine of the loaded model, as it names itself.
+        device: What the loaded model runs on; empty while none is loaded.
+        wanted: The setting `device`.
+    """
+    if gpu is None or device != "cpu" or wanted == "cpu":
+        return None
+    cause = "the installed build of PyTorch, or the card's driver, cannot use it"
+    if "whisper" in engine:
+        cause = "CUDA 12, which Whisper needs, is not installed"
+    return (
+        f"This machine has a GPU ({gpu.partition(',')[0]}), but the speech model runs on the CPU, "
+        f"many times slower: {cause}. The README says under “A GPU” what to install; then start "
+        "the server again."
+    )
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python, the platform and the libraries that do the work."""
     found = {"Python": platform.python_version(), "Platform": platform.platform()}

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 import pages.context
 import services.audio.checkpoints
+import services.system
 from services.audio.catalog import Downloads
 from services.audio.engines.host import EngineStatus
 from services.audio.fetching import Cancelled
@@ -53,6 +54,26 @@ def test_what_is_loaded_and_what_new_batches_get_are_told_apart(runtime):
     found = rows(shown)
     assert (found["State"], found["Model"]) == ("Ready", "spoken-digits")
     assert found["New batches"] == pages.context.plain("Whisper, tiny.en (offline)")
+
+
+@pytest.mark.parametrize(
+    ("card", "device", "wanted", "told"),
+    [
+        ("NVIDIA RTX 4000, 1 of 8,192 MiB in use", "cpu", "auto", True),
+        ("NVIDIA RTX 4000, 1 of 8,192 MiB in use", "cuda", "auto", False),
+        ("NVIDIA RTX 4000, 1 of 8,192 MiB in use", "cpu", "cpu", False),
+        ("NVIDIA RTX 4000, 1 of 8,192 MiB in use", "", "auto", False),
+        (None, "cpu", "auto", False),
+    ],
+)
+def test_a_gpu_that_the_model_does_not_use_is_told(
+    runtime, monkeypatch, card, device, wanted, told
+):
+    runtime._host.status = EngineStatus("ready", "NeMo 3.0.0", "spoken-digits", device)
+    monkeypatch.setattr(services.system, "gpu", lambda moment: card)
+    monkeypatch.setattr(runtime, "settings", runtime.settings.model_copy(update={"device": wanted}))
+    found = [warning.value for warning in system().warning]
+    assert [("NVIDIA RTX 4000" in one and "PyTorch" in one) for one in found] == [True] * told
 
 
 def test_the_system_page_says_what_new_batches_get_when_the_hub_is_there_at_last(
