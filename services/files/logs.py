@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -49,13 +49,18 @@ class RotatingLog(logging.Handler):
         super().close()
 
     def _rotate(self) -> None:
+        """Move each file one on, as far as there are some without a gap.
+
+        Where another program holds one of them, this one grows on until it lets go. It is not
+        waited for: every thread that logs would wait. What was moved has left a gap by then, so
+        the tries that follow push no more files out at the end.
+        """
         self._stream.close()
         names = [self._path, *(self._path.with_suffix(f".{n}.log") for n in range(1, KEPT + 1))]
-        # Where another program holds one of them, this one grows on until it lets go.
-        with contextlib.suppress(OSError, FileAccessError):
-            for newer, older in reversed(list(pairwise(names))):
-                if newer.exists():
-                    operations.replace(newer, older)
+        there = list(itertools.takewhile(Path.exists, names[:-1]))
+        with contextlib.suppress(OSError):
+            for newer, older in reversed(list(zip(there, names[1:], strict=False))):
+                operations.extended(newer).replace(operations.extended(older))
         self._stream = self._open()
 
     def _open(self) -> TextIO:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +176,29 @@ def test_a_long_log_begins_a_new_file_and_keeps_a_few(tmp_path):
     newest = (tmp_path / "server.1.log").read_text().splitlines()[-1]
     oldest = (tmp_path / f"server.{KEPT}.log").read_text().splitlines()[-1]
     assert int(newest.split()[-1]) > int(oldest.split()[-1])
+
+
+def test_a_log_that_another_program_holds_grows_on_and_pushes_none_out(tmp_path, monkeypatch):
+    """As on Windows, where an open file cannot be moved; nobody waits for it at each line."""
+    path, held = tmp_path / "server.log", True
+    for number in range(1, KEPT + 1):
+        path.with_suffix(f".{number}.log").write_text(f"earlier {number}")
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if held and self.name == path.name:
+            raise PermissionError(13, "held")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waited"))
+    log = RotatingLog(path, longest=100)
+    for number in range(20):
+        log.emit(record(f"line {number}"))
+    earlier = [path.with_suffix(f".{n}.log") for n in range(2, KEPT + 1)]
+    assert [one.read_text() for one in earlier] == [f"earlier {n}" for n in range(1, KEPT)]
+    assert len(path.read_text().splitlines()) == 20, "and no line is lost"
+    held = False
+    log.emit(record("free"))
+    log.close()
+    assert "line 19" in path.with_suffix(".1.log").read_text() and "free" in path.read_text()
