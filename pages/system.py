@@ -82,6 +82,8 @@ def live() -> None:
         "Device": status.device or runtime.settings.device,
         "New batches": used_next(choice),
     }
+    if problem := runtime.hub_problem():
+        rows["Model hub"] = context.plain(f"{problem[0].upper()}{problem[1:]}.")
     st.table(rows, border="horizontal", hide_header=True)
     settings = runtime.settings
     machine = system.machine(settings.data_dir, settings.temp_root)

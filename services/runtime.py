@@ -229,6 +229,11 @@ class Runtime(Front):
         """Whether the hub had the server's model when it was asked last."""
         return bool(self._hub.answer)
 
+    def hub_problem(self) -> str | None:
+        """Return why it had not, None where it had or was not asked."""
+        self.require(Scope.ADMIN)
+        return self._hub.problem
+
     def download_model(self, name: str) -> bool:
         """Begin to fetch a model from the hub; False while another one is on its way.
 

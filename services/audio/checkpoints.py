@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from services.audio import cached, fetching
+from services.audio import cached, fetching, hub_errors
 from services.errors import DiskFull, ModelUnavailable
 from services.files.archive import unpack_once
 
@@ -35,18 +35,20 @@ def looks_like_path(model: str) -> bool:
     return model.endswith(".nemo") or model.count("/") != 1 or Path(model).exists()
 
 
-def hub_has(model: str, timeout: float) -> bool:
-    """Ask the hub whether it has `model`; no answer within `timeout` seconds means no."""
+def hub_lacks(model: str, timeout: float) -> str | None:
+    """Ask the hub whether it has `model`; return why not, None when it has.
+
+    No answer within `timeout` seconds means no.
+    """
     if looks_like_path(model):
-        return False
+        return f"nothing is asked of it, for nemo_model is a path, {model}, where no checkpoint is"
     from huggingface_hub import HfApi
 
     try:
         HfApi().model_info(model, timeout=timeout)
     except Exception as error:  # no network, no such model, offline mode, …
-        log.debug("the hub has no answer for %s: %s", model, type(error).__name__)
-        return False
-    return True
+        return hub_errors.why(error)
+    return None
 
 
 def hub_size(model: str, timeout: float) -> int | None:
@@ -56,7 +58,7 @@ def hub_size(model: str, timeout: float) -> int | None:
     try:
         found = HfApi().model_info(model, timeout=timeout, files_metadata=True)
     except Exception as error:  # no network, no such model, offline mode, …
-        log.info("the hub has no answer for %s: %s", model, type(error).__name__)
+        log.info("no size of %s: %s", model, hub_errors.why(error))
         return None
     sizes = {part.rfilename: part.size for part in found.siblings or ()}
     return sizes.get(fetching.nemo_file(model, list(sizes)) or "model.bin")
@@ -93,9 +95,9 @@ def download(
         raise ModelUnavailable(f"The model {model} could not be downloaded. {error}") from error
     except Exception as error:  # network, hub and disk errors, of several libraries
         raise ModelUnavailable(
-            f"The model {model} is not on this machine and could not be downloaded "
-            f"({type(error).__name__}). Connect to the hub, or download the .nemo file elsewhere "
-            f"and give its path in the setting {setting}."
+            f"The model {model} is not on this machine and could not be downloaded: "
+            f"{hub_errors.why(error)}. Or download the .nemo file elsewhere and give its path in "
+            f"the setting {setting}."
         ) from error
 
 

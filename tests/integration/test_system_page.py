@@ -79,13 +79,15 @@ def test_a_gpu_that_the_model_does_not_use_is_told(
 def test_the_system_page_says_what_new_batches_get_when_the_hub_is_there_at_last(
     runtime, monkeypatch
 ):
-    monkeypatch.setattr(services.audio.checkpoints, "hub_has", lambda model, timeout: True)
+    monkeypatch.setattr(services.audio.checkpoints, "hub_lacks", lambda model, timeout: None)
+    assert rows(system())["Model hub"].startswith("HF\\_HUB\\_OFFLINE is set")
     now = runtime._hub._clock()
     monkeypatch.setattr(runtime._hub, "_clock", lambda: now + 3600)
     system()  # has it asked again
     until(lambda: runtime._hub.answer)
     shown = system()
     assert not shown.info
+    assert "Model hub" not in rows(shown)
     assert rows(shown)["New batches"] == pages.context.plain(f"NeMo, {runtime.settings.nemo_model}")
 
 

@@ -69,7 +69,7 @@ def test_what_a_job_asks_for_is_what_it_gets(make_host):
 def test_a_hub_that_hangs_is_out_of_reach_after_the_time_it_was_given(settings, monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(
-        "services.audio.checkpoints.hub_has", lambda model, timeout: release.wait(20)
+        "services.audio.checkpoints.hub_lacks", lambda model, timeout: release.wait(20) and None
     )
     hub = Hub(PARAKEET, timeout=0.05)
     try:
@@ -82,28 +82,30 @@ def test_a_hub_that_hangs_is_out_of_reach_after_the_time_it_was_given(settings, 
 
 
 def test_a_hub_that_answers_makes_auto_nemo(settings, monkeypatch):
-    monkeypatch.setattr("services.audio.checkpoints.hub_has", lambda model, timeout: True)
+    monkeypatch.setattr("services.audio.checkpoints.hub_lacks", lambda model, timeout: None)
     hub = Hub(PARAKEET, timeout=10)
     assert EngineHost(settings, hub).choose("auto", None) == Choice("nemo", PARAKEET)
 
 
 def test_a_hub_that_said_no_is_asked_again_after_a_while(settings, monkeypatch):
     """As when the server starts before the network is up."""
-    answers, asked, now = [False, False, True], [], [1000.0]
+    answers, asked, now = ["no network", "no such model", None], [], [1000.0]
 
-    def hub_has(model, timeout):
+    def hub_lacks(model, timeout):
         asked.append(now[0])
         return answers[len(asked) - 1]
 
-    monkeypatch.setattr("services.audio.checkpoints.hub_has", hub_has)
+    monkeypatch.setattr("services.audio.checkpoints.hub_lacks", hub_lacks)
     host = EngineHost(settings, Hub(PARAKEET, timeout=10, clock=lambda: now[0]))
     assert host.choose("auto", None) == host.choose("auto", None) == OFFLINE
     now[0] += ASK_AGAIN_SECONDS - 1
     assert host.choose("auto", None) == OFFLINE and len(asked) == 1
+    assert host._hub.problem == "no network"
     now[0] += 1
     assert host.choose("auto", None) == OFFLINE and len(asked) == 2
+    assert host._hub.problem == "no such model"
     now[0] += ASK_AGAIN_SECONDS
-    assert host.choose("auto", None) == Choice("nemo", PARAKEET)
+    assert host.choose("auto", None) == Choice("nemo", PARAKEET) and host._hub.problem is None
     now[0] += 10 * ASK_AGAIN_SECONDS
     assert host.choose("auto", None) == Choice("nemo", PARAKEET) and len(asked) == 3
 
@@ -111,11 +113,11 @@ def test_a_hub_that_said_no_is_asked_again_after_a_while(settings, monkeypatch):
 def test_a_page_has_the_last_answer_while_the_hub_is_asked_again(settings, monkeypatch):
     go_on, asked, now = threading.Event(), [], [0.0]
 
-    def hub_has(model, timeout):
+    def hub_lacks(model, timeout):
         asked.append(model)
-        return len(asked) > 1 and go_on.wait(30)
+        return None if len(asked) > 1 and go_on.wait(30) else "no network"
 
-    monkeypatch.setattr("services.audio.checkpoints.hub_has", hub_has)
+    monkeypatch.setattr("services.audio.checkpoints.hub_lacks", hub_lacks)
     hub = Hub(PARAKEET, timeout=30, clock=lambda: now[0])
     assert hub.has_model(wait=True) is False
     now[0] += ASK_AGAIN_SECONDS

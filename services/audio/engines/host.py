@@ -70,6 +70,8 @@ class Hub:
         self._answered_at = 0.0
         self.answer: bool | None = None
         """The last answer; None while there is none."""
+        self.problem: str | None = None
+        """Why it was no, for a person."""
 
     def has_model(self, wait: bool) -> bool | None:
         """Return the answer; without `wait` the last one, None while there is none."""
@@ -93,10 +95,10 @@ class Hub:
         return not self.answer and self._clock() - self._answered_at >= ASK_AGAIN_SECONDS
 
     def _ask(self, answered: threading.Event) -> None:
-        answer = checkpoints.hub_has(self._model, self._timeout)
-        if answer is not self.answer:
-            log.info("the hub %s %s", "has" if answer else "has no answer for", self._model)
-        self.answer, self._answered_at = answer, self._clock()
+        problem = checkpoints.hub_lacks(self._model, self._timeout)
+        if self.answer is None or problem != self.problem:
+            log.info("%s on the hub: %s", self._model, problem or "it is there")
+        self.answer, self.problem, self._answered_at = problem is None, problem, self._clock()
         answered.set()
 
 

@@ -100,6 +100,7 @@ def test_what_is_for_admins_is_for_nobody_else(house):
             lambda f: f.move_to_front(JobFilter()),
             lambda f: f.free_model(),
             lambda f: f.models_with_sizes(),
+            lambda f: f.hub_problem(),
             lambda f: f.download_model("owner/name"),
             lambda f: f.stop_download(),
             lambda f: f.waiting_workspaces(),
