@@ -206,29 +206,36 @@ def _speaking(handlers: dict[str, Handler]) -> Handler:
     return answer
 
 
-async def _blocks(request: Request, turn: Turn) -> AsyncIterator[bytearray]:
-    """Yield a request's body in blocks of about a MiB, and what came of it before it broke off.
+async def _blocks(request: Request, turn: Turn) -> AsyncIterator[memoryview]:
+    """Yield a request's body in blocks of a MiB, and what came of it before it broke off.
+
+    All of them lie in one buffer, one after the other: the C library does not give back the holes
+    that buffers leave which grow beside each other, and a server grew by a tenth in half an hour.
 
     Raises:
         Interrupted: it broke off.
     """
-    block, more = bytearray(), True
+    buffer, filled, more = memoryview(bytearray(BLOCK)), 0, True
     try:
         while more:
             message = await turn.next(request.receive)
             if message["type"] == "http.disconnect":
                 raise Interrupted
-            block += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(block) >= BLOCK:
-                yield block
-                block = bytearray()
+            rest = memoryview(message.get("body", b""))
+            while rest:
+                taken = min(len(rest), BLOCK - filled)
+                buffer[filled : filled + taken] = rest[:taken]
+                rest, filled = rest[taken:], filled + taken
+                if filled == BLOCK:
+                    yield buffer
+                    filled = 0
     except Interrupted:
-        if block:
-            yield block
+        if filled:
+            yield buffer[:filled]
         raise
-    if block:
-        yield block
+    if filled:
+        yield buffer[:filled]
 
 
 def _require_fits(upload: Upload, size: int) -> None:
@@ -254,7 +261,7 @@ class _Checksum:
             raise Refusal(400, "A checksum is written in Base64.") from None
         self._digest: Any = hashlib.new(algorithm) if self.asked else None
 
-    def update(self, block: bytearray) -> None:
+    def update(self, block: memoryview) -> None:
         """Count a block in."""
         if self._digest is not None:
             self._digest.update(block)

@@ -303,7 +303,7 @@ class Receiver:
             self._handle.close()
             self._uploads._remember(self.upload, self.offset, self._digest)
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append `data`; all of it is kept, or nothing.
 
         Raises:
