@@ -139,9 +139,9 @@ def _compute() -> None:
 
 def _lost(error: Exception) -> DeviceLost:
     return DeviceLost(
-        f"The GPU does not answer this server any more ({_first_line(error)}). Start the server "
-        "again: what waits goes on then. If it comes back, restart the machine and look at the "
-        "GPU's driver."
+        f"The GPU does not answer Scriptorium any more ({_first_line(error)}). Start Scriptorium "
+        "again: what waits goes on then. If it happens again, restart the machine, and look at "
+        "the GPU's driver."
     )
 
 

@@ -11,7 +11,7 @@ from services import exports
 from services.cli.outputs import Output, OutputExists
 from services.cli.session import Session
 from services.cli.terminal import Bars, Terminal
-from services.errors import ScriptoriumError
+from services.errors import DeviceLost, ScriptoriumError
 from services.jobs.models import Job, State
 from services.runtime import Runtime
 
@@ -42,7 +42,11 @@ class Follower:
         """Why a result could not be written, by the job's id."""
 
     def follow(self) -> None:
-        """Return when every job of the batch has ended, and every search for speakers."""
+        """Return when every job of the batch has ended, and every search for speakers.
+
+        Raises:
+            DeviceLost: this process has lost the GPU, and can end nothing more.
+        """
         with self._terminal.bars() as bars:
             while True:
                 begun = time.monotonic()
@@ -76,6 +80,8 @@ class Follower:
         left = "" if estimate.left is None else f", about {duration(estimate.left)} left"
         bars.show("all", self._waits_for(), estimate.share, f"{ended} of {len(self._jobs)}{left}")
         running = [job for job in self._jobs if job.state is State.RUNNING][:MOST_BARS]
+        if not running and isinstance(front, Runtime) and (lost := front.lost()):
+            raise DeviceLost(lost)
         for job in running:
             bars.show(job.id, f"  {job.name}", job.progress, job.stage)
         listened = [job for job in self._jobs if job.id in searches][: MOST_BARS - len(running)]

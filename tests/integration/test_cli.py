@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from services.audio.engines.host import EngineHost
 from services.audio.transcript import Transcript
 from services.cli.main import Exit, main
 from services.config import Settings
+from services.errors import DeviceLost
 from services.front import Front
-from services.jobs.models import Kind, NewJob, Options, State
+from services.jobs.models import JobFilter, Kind, NewJob, Options, State
 from services.runtime import Runtime, is_served
 from tests import media
 from tests.waiting import until
@@ -124,6 +126,19 @@ def test_files_become_results_without_a_server(sources, tmp_path):
     assert f"retry {answer['batch'][:8]}" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not is_served(Settings(data_dir=tmp_path / "data"))
+
+
+def test_a_command_that_has_lost_the_gpu_ends_and_leaves_the_file_in_the_queue(
+    data, front, monkeypatch, capsys
+):
+    def get(*_):
+        raise DeviceLost("The GPU does not answer.")
+
+    monkeypatch.setattr(EngineHost, "get", get)
+    assert main(["run", str(PROMPT)]) == Exit.TROUBLE
+    assert "The GPU does not answer." in capsys.readouterr().err
+    (job,) = front.find(JobFilter())
+    assert (job.state, job.crashes) == (State.QUEUED, 1)
 
 
 def test_interrupted_it_puts_back_what_runs_and_can_go_on(data, front, tmp_path):
