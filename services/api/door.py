@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from http.cookies import CookieError, SimpleCookie
 from typing import cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -122,7 +121,7 @@ class Door:
             return problem(403, "Nobody signs in here, so this server is for its own machine only.")
         host = headers.get("host", "")
         names = self._runtime.settings.host_names
-        if names is not None and (urlsplit(f"//{host}").hostname or "") not in names:
+        if names is not None and (_parts(f"//{host}").hostname or "") not in names:
             # Else another site's name that leads to this machine would make its pages ours.
             return problem(421, f"This server does not answer to the name “{host}”.")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE
@@ -149,13 +148,12 @@ class Door:
 
 
 def session_of(headers: Headers) -> str | None:
-    """Return the secret of the session that a browser sends."""
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    found = cookies.get(COOKIE)
-    return found.value if found else None
+    """Return the secret of the session that a browser sends.
+
+    Whatever else runs under this name, at another port, has its cookies sent here too: Python's
+    own parser reads nothing behind one that is not of the form it knows.
+    """
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE)
 
 
 def is_own_page(headers: Headers, public_url: str | None) -> bool:
@@ -165,4 +163,13 @@ def is_own_page(headers: Headers, public_url: str | None) -> bool:
         return site in ("same-origin", "none")
     if not origin or origin == public_url:
         return True
-    return urlsplit(origin).netloc == headers.get("host")
+    netloc = _parts(origin).netloc
+    return bool(netloc) and netloc == headers.get("host")
+
+
+def _parts(address: str) -> SplitResult:
+    """Return the parts of what somebody else says is an address; none of what is not one."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", "", "", "")

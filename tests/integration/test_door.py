@@ -10,12 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from services.api import app, turns
+from services.api.door import COOKIE, is_own_page, session_of
 from services.config import Settings
 from services.runtime import Runtime
 from services.uploads.intake import TOLD_SECONDS
@@ -146,3 +148,22 @@ def test_where_nobody_signs_in_other_machines_are_refused(runtime, client, path)
     answer = client_of(runtime, client=client).get(path)
     assert answer.status_code == 403 and "its own machine" in answer.json()["detail"]
     assert client_of(runtime, client=("::1", 5000)).get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://a]b", "null", "//", "http://"])
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_a_page_that_names_no_address_is_another_sites(origin, host):
+    assert not is_own_page(Headers({"origin": origin, "host": host}), None)
+
+
+@pytest.mark.parametrize("host", ["[", "a]b", "[::1", ""])
+def test_what_is_no_name_is_not_ours(runtime, host):
+    client = client_of(runtime)
+    assert client.get("/health/live", headers={"Host": host}).status_code == 421
+    assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("other", ['theme={"dark": 1}', "[a]=1", "just-a-word", "a@b=1", 'q="x;y"'])
+def test_a_cookie_of_another_program_hides_no_session(other):
+    for sent in (f"{other}; {COOKIE}=secret", f"{COOKIE}=secret; {other}"):
+        assert session_of(Headers({"cookie": sent})) == "secret"
