@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from services import exports
 from services.api.door import front_of
+from services.api.headers import KEPT_A_DAY
 from services.api.media_types import media_type
 from services.audio.exports import Style
 from services.errors import NotAllowed, ScriptoriumError, TransientError
@@ -75,7 +76,7 @@ def routes() -> list[BaseRoute]:
             raise
         except ScriptoriumError as error:
             raise HTTPException(404, str(error)) from error
-        return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
+        return FileResponse(path, headers=KEPT_A_DAY)
 
     async def export(request: Request) -> Response:
         """Serve a result in one of its formats, as a download."""

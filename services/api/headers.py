@@ -19,6 +19,9 @@ from services.people.settings import PeopleSettings
 
 YEAR = 365 * 86400
 
+KEPT_A_DAY = {"Cache-Control": "private, max-age=86400", "Vary": "Cookie"}
+"""What a browser may show again without asking, while the same person is signed in to it."""
+
 _INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -29,6 +32,8 @@ class SecurityHeaders:
         self._app = app
         self._headers = {
             "Content-Security-Policy": content_policy(),
+            # Browsers are shared: whoever signs in next must not get it from a cache.
+            "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             # Addresses may hold a search or a link's secret: they are for nobody else.
             "Referrer-Policy": "same-origin",

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.door import front_of
+from services.api.headers import KEPT_A_DAY
 from services.audio.edits import Edit
 from services.errors import EditConflict, TransientError, UnreadableMedia
 
@@ -79,11 +80,7 @@ def routes() -> list[BaseRoute]:
             raise HTTPException(404, "There is no such recording.") from error
         except TransientError as error:
             raise HTTPException(503, str(error)) from error
-        return FileResponse(
-            path,
-            media_type="application/octet-stream",
-            headers={"Cache-Control": "private, max-age=86400"},
-        )
+        return FileResponse(path, media_type="application/octet-stream", headers=KEPT_A_DAY)
 
     async def edit(request: Request) -> Response:
         """Save changes to a transcript; 409 when somebody else was faster."""

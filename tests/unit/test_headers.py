@@ -28,6 +28,7 @@ def answers(**settings):
 def test_every_answer_carries_them(path):
     headers = answers().get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "microphone=(self)" in headers["Permissions-Policy"]
