@@ -1,4 +1,4 @@
-"""What somebody may see stays with them: also in the caches of browsers."""
+"""What somebody may see stays with them: in caches of browsers, in what guests get."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from starlette.routing import Route
 from services.api import files, transcripts
 from services.api.door import COOKIE
 from services.config import Settings
+from services.people.shares import Audience
 from services.runtime import Runtime
 from tests import media
 from tests.web import client_of
 
 PASSWORD = "correct horse battery"
+TERM = "Projekt Zugspitze"
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,7 @@ def runtime(tmp_path_factory):
     ) as made:
         for name in ("bo", "cy"):
             made.people.accounts.add(name, PASSWORD)
+        made.people.set_terms([TERM], ())
         yield made
 
 
@@ -55,3 +58,22 @@ def test_a_browser_shows_nobody_what_the_one_before_them_saw(runtime, batch):
             )
             seen += kept != "no-store"
     assert seen == 2, "a page's picture and the outline of a sound need not come again and again"
+
+
+def test_a_guest_learns_none_of_the_names_that_the_team_listens_for(runtime, batch):
+    _, link = runtime.people.shares.create("bo", batch, None, Audience.LINK)
+    guest = browser(runtime, runtime.people.sessions.open_link(link, None)[0])
+    bo = browser(runtime, runtime.people.sessions.begin("bo"))
+    job = runtime.jobs(batch)[0].id
+    for path in (
+        "options",
+        "batches",
+        "jobs",
+        "batches/{batch}",
+        "batches/{batch}/jobs",
+        "jobs/{job}",
+    ):
+        where = "/api/v1/" + path.format(batch=batch, job=job)
+        assert TERM in bo.get(where).text
+        answer = guest.get(where)
+        assert answer.status_code == 200 and TERM not in answer.text, path

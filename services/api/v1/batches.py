@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from services.api.files import made_file
 from services.api.v1.endpoint import CHANGE, Endpoint, Header, answered
-from services.api.v1.found import require_batch, require_own_batch, shown
+from services.api.v1.found import page_of, require_batch, require_own_batch, shown
 from services.api.v1.models import (
     BatchOutput,
     Changed,
@@ -183,7 +183,8 @@ def _submitted(
 def batches(front: Runtime, query: Paging) -> Page[BatchOutput]:
     """List the batches that you see, the newest first."""
     found = front.batches(query.limit, query.offset)
-    items = [BatchOutput.of(one.batch, one.first_name, one.counts) for one in found]
+    guest = front.person.is_guest
+    items = [BatchOutput.of(one.batch, one.first_name, one.counts, guest) for one in found]
     return Page[BatchOutput](items=items, total=front.count_batches())
 
 
@@ -196,8 +197,7 @@ def batch_jobs(front: Runtime, batch_id: Id, query: JobsQuery) -> Page[JobOutput
     """List the jobs of a batch, in the order of their submission."""
     require_batch(front, batch_id)
     wanted = JobFilter(batch_id, tuple(query.state), tuple(query.kind))
-    items = [JobOutput.of(job) for job in front.find(wanted, query.limit, query.offset)]
-    return Page[JobOutput](items=items, total=sum(front.count(wanted).values()))
+    return page_of(front, wanted, query)
 
 
 def export_batch(front: Runtime, batch_id: Id, query: ZipQuery) -> Response:

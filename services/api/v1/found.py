@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
-from services.api.v1.models import BatchOutput
+from services.api.v1.models import BatchOutput, JobOutput, Page, Paging
 from services.jobs.models import Batch, Job, JobFilter
 from services.runtime import Runtime
 
@@ -61,4 +61,12 @@ def shown(front: Runtime, batch: Batch) -> BatchOutput:
     """Return a batch with what has become of its files."""
     wanted = JobFilter(batch.id)
     first = front.find(wanted, limit=1)
-    return BatchOutput.of(batch, first[0].name if first else "", front.count(wanted))
+    name, guest = first[0].name if first else "", front.person.is_guest
+    return BatchOutput.of(batch, name, front.count(wanted), guest)
+
+
+def page_of(front: Runtime, wanted: JobFilter, paging: Paging) -> Page[JobOutput]:
+    """Return a part of the jobs that a filter means and somebody sees."""
+    guest = front.person.is_guest
+    items = [JobOutput.of(job, guest) for job in front.find(wanted, paging.limit, paging.offset)]
+    return Page[JobOutput](items=items, total=sum(front.count(wanted).values()))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.api.v1.batches import Again, JobsQuery
 from services.api.v1.endpoint import CHANGE, Endpoint
-from services.api.v1.found import require_job, require_own_job
+from services.api.v1.found import page_of, require_job, require_own_job
 from services.api.v1.models import EventOutput, Id, JobOutput, Output, Page, Text, Time, model_id
 from services.api.v1.options import chosen
 from services.jobs.models import JobFilter
@@ -43,13 +43,12 @@ def jobs(front: Runtime, query: FindQuery) -> Page[JobOutput]:
         since=query.since,
         until=query.until,
     )
-    items = [JobOutput.of(job) for job in front.find(wanted, query.limit, query.offset)]
-    return Page[JobOutput](items=items, total=sum(front.count(wanted).values()))
+    return page_of(front, wanted, query)
 
 
 def job(front: Runtime, job_id: Id) -> JobOutput:
     """Return a job."""
-    return JobOutput.of(require_job(front, job_id))
+    return JobOutput.of(require_job(front, job_id), front.person.is_guest)
 
 
 def history(front: Runtime, job_id: Id) -> History:

@@ -96,15 +96,18 @@ class OptionsOutput(Output):
     language: str | None
     translate_to: str | None
     hotwords: list[str]
+    """Empty for a guest, who came by a link."""
     speakers: bool
     reader: str
     ocr: str
     ocr_languages: str
 
     @classmethod
-    def of(cls, options: jobs.Options) -> OptionsOutput:
-        """Return them as they are shown."""
+    def of(cls, options: jobs.Options, guest: bool = False) -> OptionsOutput:
+        """Return them as they are shown; a guest does not learn whom and what the team names."""
         values = options.as_dict() | {"model": model_id(options.model)}
+        if guest:
+            values["hotwords"] = []
         return cls(**{name: values[name] for name in cls.model_fields})
 
 
@@ -127,7 +130,9 @@ class BatchOutput(Output):
     options: OptionsOutput
 
     @classmethod
-    def of(cls, batch: jobs.Batch, first_name: str, counts: Mapping[State, int]) -> BatchOutput:
+    def of(
+        cls, batch: jobs.Batch, first_name: str, counts: Mapping[State, int], guest: bool
+    ) -> BatchOutput:
         """Return a batch as it is shown."""
         return cls(
             id=batch.id,
@@ -138,7 +143,7 @@ class BatchOutput(Output):
             counts={str(state): counts.get(state, 0) for state in State},
             ended=all(state.over for state, count in counts.items() if count),
             discarded=batch.discarded,
-            options=OptionsOutput.of(batch.options),
+            options=OptionsOutput.of(batch.options, guest),
         )
 
 
@@ -182,7 +187,7 @@ class JobOutput(Output):
     """Seconds of work that its result cost."""
 
     @classmethod
-    def of(cls, job: jobs.Job) -> JobOutput:
+    def of(cls, job: jobs.Job, guest: bool) -> JobOutput:
         """Return a job as it is shown."""
         values: dict[str, Any] = {
             name: getattr(job, name) for name in cls.model_fields if hasattr(job, name)
@@ -191,7 +196,7 @@ class JobOutput(Output):
             "batch": job.batch_id,
             "has_result": job.result_at is not None,
             "model": model_id(job.model),
-            "options": OptionsOutput.of(job.options),
+            "options": OptionsOutput.of(job.options, guest),
         }
         return cls(**values)
 

@@ -107,7 +107,7 @@ def chosen(front: Runtime, asked: OptionsInput | None, begin: Options | None = N
 def options(front: Runtime) -> Choices:
     """Return what a submission may say, and what it gets where it says nothing."""
     return Choices(
-        defaults=OptionsOutput.of(front.default_options()),
+        defaults=OptionsOutput.of(front.default_options(), front.person.is_guest),
         languages=NAMES,
         formats=exports.all_formats(),
     )
