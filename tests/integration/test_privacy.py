@@ -1,17 +1,21 @@
-"""What somebody may see stays with them: in caches of browsers, in what guests get."""
+"""What somebody may see stays with them: in caches of browsers, in what guests get, in events."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 from starlette.routing import Route
 
 from services.api import files, transcripts
 from services.api.door import COOKIE
+from services.api.v1.events import follow
 from services.config import Settings
+from services.errors import StoreUnavailable
 from services.people.shares import Audience
 from services.runtime import Runtime
 from tests import media
-from tests.web import client_of
+from tests.web import client_of, run
 
 PASSWORD = "correct horse battery"
 TERM = "Projekt Zugspitze"
@@ -77,3 +81,42 @@ def test_a_guest_learns_none_of_the_names_that_the_team_listens_for(runtime, bat
         assert TERM in bo.get(where).text
         answer = guest.get(where)
         assert answer.status_code == 200 and TERM not in answer.text, path
+
+
+@pytest.fixture
+def waiting(runtime):
+    """A batch of Bo's that waits, shared with Cy, and what follows it as Cy."""
+    runtime.pause()
+    made = runtime.submit([media.DATA / "conf-noempty.wav"], owner="bo")
+    share, _ = runtime.people.shares.create("bo", made.id, None, Audience.PERSON, "cy")
+    cy = runtime.people.identify(runtime.people.sessions.begin("cy"), None)
+    yield made.id, share.id, runtime.seen_by(cy)
+    runtime.delete_batch(made.id)
+    runtime.resume()
+
+
+@pytest.mark.parametrize("gone", ["share", "batch", "store"])
+def test_what_is_not_to_be_seen_any_more_has_not_ended(runtime, waiting, monkeypatch, gone):
+    batch_id, share_id, front = waiting
+
+    def away(_: str) -> list:
+        raise StoreUnavailable("The store is away.")
+
+    def happen() -> None:
+        if gone == "share":
+            runtime.people.shares.revoke(share_id)
+        elif gone == "batch":
+            runtime.delete_batch(batch_id)
+        else:
+            monkeypatch.setattr(front, "jobs", away)
+
+    async def listen() -> list[str]:
+        seen = []
+        async for event in follow(front, batch_id):
+            seen.append(event.partition("\n")[0])
+            if seen[-1] == "event: batch":
+                happen()
+        return seen
+
+    seen = run(asyncio.wait_for(listen(), 60))
+    assert seen == ["event: job", "event: batch"], "who waits for the end has not been told of it"

@@ -18,7 +18,7 @@ from services.api.stopping import stopping
 from services.api.v1.endpoint import Endpoint
 from services.api.v1.found import require_batch
 from services.api.v1.models import Id, Output
-from services.errors import NotAllowed
+from services.errors import NotAllowed, StoreUnavailable
 from services.jobs.models import Job, State
 from services.runtime import Runtime
 
@@ -91,7 +91,8 @@ async def events(front: Runtime, request: Request, batch_id: Id) -> Response:
     """Follow a batch until it has ended.
 
     At first every job comes as it is now, in an event `job`, then each change; `batch` has the
-    counts. The last event is `end`; who was cut off before that just asks again.
+    counts. The last event is `end`; who was cut off before that just asks again, and is told when
+    the batch is not there any more.
     """
     await run_in_threadpool(require_batch, front, batch_id)
     if request.headers.get("last-event-id") == END:
@@ -114,7 +115,9 @@ async def follow(front: Runtime, batch_id: str) -> AsyncIterator[str]:
         began = time.monotonic()
         try:
             jobs = await run_in_threadpool(front.jobs, batch_id)
-        except NotAllowed:  # the session or the token has ended
+        except (NotAllowed, StoreUnavailable):  # the session or the token has ended
+            return
+        if not jobs:  # deleted, or not shared any more: that is no end of the work
             return
         took = time.monotonic() - began
         for event in told.news(jobs):
