@@ -7,13 +7,14 @@ from dataclasses import fields
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from starlette.background import BackgroundTask
+from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from services import exports
 from services.api.door import front_of
@@ -175,14 +176,27 @@ def _style(query: QueryParams) -> Style:
     return Style(**asked)
 
 
-def made_file(path: Path, name: str) -> FileResponse:
+class _Made(FileResponse):
+    """A file that was made for one request: sent whole, and deleted whatever becomes of that.
+
+    Another request makes another one, so parts of both would not fit together.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        del self.headers["accept-ranges"]
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        try:
+            await super().__call__({**scope, "headers": headers}, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_in_threadpool(operations.discard, Path(self.path))
+
+
+def made_file(path: Path, name: str) -> Response:
     """Return a ZIP or PDF that was made for this request as a download; then it is deleted."""
-    return FileResponse(
-        path,
-        media_type=f"application/{name.rpartition('.')[2]}",
-        headers=attachment(name),
-        background=BackgroundTask(operations.discard, path),
-    )
+    kind = f"application/{name.rpartition('.')[2]}"
+    return _Made(path, media_type=kind, headers=attachment(name))
 
 
 def attachment(name: str) -> dict[str, str]:
