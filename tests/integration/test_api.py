@@ -137,6 +137,13 @@ def test_the_original_comes_back_whole_or_in_part(client, done):
     assert client.get(original).content == SOUND
     part = client.get(original, headers={"Range": "bytes=4-7"})
     assert (part.status_code, part.content) == (206, SOUND[4:8])
+    for asked, status in (("bytes=99999999-", 416), ("bytes=7-4", 400), ("bytes 4", 400)):
+        none = client.get(original, headers={"Range": asked})
+        assert none.headers["content-type"] == "application/problem+json"
+        assert none.status_code == none.json()["status"] == status
+        assert none.headers.get("content-range") == (
+            f"bytes */{len(SOUND)}" if status == 416 else None
+        )
 
 
 def test_an_original_is_what_its_content_is_and_not_its_name(client, tmp_path):

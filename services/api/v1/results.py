@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 from enum import StrEnum
 
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from services import exports
 from services.api.files import attachment
+from services.api.problems import problem
 from services.api.v1.endpoint import Endpoint
 from services.api.v1.found import require_job
 from services.api.v1.models import Id, Input
@@ -76,11 +79,30 @@ def original(front: Runtime, job_id: Id) -> Response:
     path = front.original(job_id)
     if path is None:
         raise HTTPException(404, "This file is not kept any more.")
-    return FileResponse(
-        path,
-        media_type="application/octet-stream",
-        headers=PRIVATE | attachment(job.name),
-    )
+    headers = PRIVATE | attachment(job.name)
+    return _InParts(path, media_type="application/octet-stream", headers=headers)
+
+
+class _InParts(FileResponse):
+    """A file of which ranges may be asked for; one that it does not have is a problem to read."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, or say what is wrong with the range."""
+        refusal: Response | None = None
+
+        async def told(message: Message) -> None:
+            nonlocal refusal
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                said = "The file does not have the range of bytes that was asked for."
+                of = MutableHeaders(scope=message).get("content-range")
+                headers = {"Content-Range": of} if of else {}
+                refusal = problem(message["status"], said, PRIVATE | headers)
+            elif refusal is None:
+                await send(message)
+
+        await super().__call__(scope, receive, told)
+        if refusal is not None:
+            await refusal(scope, receive, send)
 
 
 def _with_result(front: Runtime, job_id: str) -> tuple[Job, Result]:
@@ -104,6 +126,6 @@ ENDPOINTS = [
         "/jobs/{job_id}/original",
         original,
         media=("application/octet-stream",),
-        statuses=(206, 416),
+        statuses=(206, 400, 416),
     ),
 ]
