@@ -70,6 +70,8 @@ def _sqlite(address: URL, writes: bool, lasting: bool) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
+        # What is deleted is overwritten: Linux builds SQLite so, Python for Windows does not.
+        connection.execute("PRAGMA secure_delete=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
