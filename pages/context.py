@@ -16,6 +16,7 @@ import streamlit as st
 
 import services.runtime
 from services.api.door import COOKIE, SIGN_IN
+from services.audio.checkpoints import shown
 from services.audio.engines.host import Choice
 from services.audio.engines.whisper import OFFLINE_MODEL
 from services.audio.exports import clock
@@ -227,7 +228,7 @@ def offline_banner(choice: Choice | None, link: bool, new: bool = False) -> None
         return
     tiny = choice.model == OFFLINE_MODEL
     said = "New batches use the offline model" if new else "Offline model in use"
-    model = "tiny.en, English only and less exact" if tiny else plain(choice.model)
+    model = "tiny.en, English only and less exact" if tiny else plain(shown(choice.model))
     st.info(
         f"**{said}:** Whisper {model}."
         + (" The model hub is asked again every minute." if new else "")

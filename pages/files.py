@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages import context, jobs, options
+from services.audio.checkpoints import shown
 from services.jobs.models import JobFilter, Kind, State
 
 DAY = 86_400.0
@@ -23,7 +24,7 @@ def choose() -> JobFilter:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input("Name", placeholder="Part of a name", icon=":material/search:")
         kind = st.selectbox("Kind", list(KINDS))
-        model = st.selectbox("Made by", [ANY_MODEL, *runtime.models()])
+        model = st.selectbox("Made by", [ANY_MODEL, *runtime.models()], format_func=shown)
         when = st.selectbox("Submitted", list(WHEN))
     age = WHEN[when]
     return JobFilter(

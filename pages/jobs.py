@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages import components, context
+from services.audio.checkpoints import shown
 from services.audio.engines.host import EngineStatus
 from services.jobs.entries import Entry
 from services.jobs.models import Job, JobFilter, Kind, State
@@ -120,7 +121,7 @@ def _row(
         actions.append(("open", "Enter password"))
     elif job.state.fell_short and job.kind is not Kind.UNKNOWN and not discarded:
         actions.append(("retry", "Try again"))
-    made_by = " ".join(part for part in (job.engine, job.model) if part)
+    made_by = " ".join(part for part in (job.engine, shown(job.model or "")) if part)
     when = f"{datetime.fromtimestamp(job.created_at):%d %b %Y, %H:%M}" if dated else ""
     length = context.length(job.kind, job.length)
     owner = context.shared_by(runtime, job.owner)

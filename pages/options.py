@@ -10,9 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages import reading
 from pages.views import voices
-from pages.views.speech_models import ENGINES, short
+from pages.views.speech_models import ENGINES
 from services.audio import languages
-from services.audio.checkpoints import DIGITS
+from services.audio.checkpoints import DIGITS, shown
 from services.jobs.models import JobFilter, Kind, Options
 from services.people.terms import of_lines
 from services.runtime import Runtime
@@ -110,20 +110,20 @@ def _engines(runtime: Runtime, default: Options) -> dict[tuple[str, str | None],
     """Return the engines and models that can be chosen, with their labels."""
     settings, server = runtime.settings, runtime.default_options()
     choice = runtime.engine_choice(server)
-    automatic = "being found out" if choice is None else choice.model
+    automatic = "being found out" if choice is None else shown(choice.model)
     found = {(server.engine, server.model): f"The server's choice, now {automatic}"}
     for model in runtime.speech_models():
-        label = f"{ENGINES[model.engine]}: {short(model.name)}"
+        label = f"{ENGINES[model.engine]}: {shown(model.name)}"
         if model.name == DIGITS:
             label = "Spoken digits, for tests (NeMo)"
         if model.here or model.name == settings.nemo_model:
             label += "" if model.here else " (is downloaded first)"
             found[model.engine, model.name] = label
     if settings.whisper_model:
-        found["whisper", None] = f"Whisper: {short(settings.whisper_model)}"
+        found["whisper", None] = f"Whisper: {shown(settings.whisper_model)}"
     own = (default.engine, default.model)
     if own not in found:  # as a file was submitted: by a program, or before the model went
-        found[own] = f"{ENGINES[default.engine]}: {short(default.model or 'as the server is set')}"
+        found[own] = f"{ENGINES[default.engine]}: {shown(default.model or 'as the server is set')}"
     return found
 
 

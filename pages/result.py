@@ -11,6 +11,7 @@ from pages.views import about, exporting, transcript, voices
 from pages.views import document as document_view
 from services import exports
 from services.audio import repetition
+from services.audio.checkpoints import shown
 from services.audio.transcript import Transcript
 from services.jobs.models import Event
 
@@ -100,7 +101,7 @@ if result is None:
     show_history(events)
     st.stop()
 
-facts = [context.length(job.kind, job.length), job.engine, job.model]
+facts = [context.length(job.kind, job.length), job.engine, shown(job.model or "")]
 facts.append(f"took {context.duration(job.took or 0)}")
 facts.append(context.shared_by(runtime, job.owner))
 with st.container(horizontal=True, vertical_alignment="center"):

@@ -9,6 +9,7 @@ import streamlit as st
 from pages import context
 from pages.views import speech_models, terms, watched_folders
 from services import system
+from services.audio.checkpoints import shown
 from services.audio.engines.host import Choice
 from services.jobs.models import Kind, State
 from services.making_room import TEXTS
@@ -58,9 +59,7 @@ def used_next(choice: Choice | None) -> str:
     """Return the model that new batches get."""
     if choice is None:
         return "asking the model hub …"
-    return context.plain(
-        f"{speech_models.ENGINES[choice.engine]}, {speech_models.short(choice.model)}"
-    )
+    return context.plain(f"{speech_models.ENGINES[choice.engine]}, {shown(choice.model)}")
 
 
 @context.refreshing("3s")
@@ -74,11 +73,7 @@ def live() -> None:
     )
     rows = {
         "State": loaded + (f" ({status.progress:.0%})" if status.progress is not None else ""),
-        **(
-            {"Engine": status.engine, "Model": speech_models.short(status.model)}
-            if status.model
-            else {}
-        ),
+        **({"Engine": status.engine, "Model": shown(status.model)} if status.model else {}),
         "Device": status.device or runtime.settings.device,
         "New batches": used_next(choice),
     }

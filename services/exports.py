@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from services.audio.checkpoints import shown
 from services.audio.exports import FORMATS as TRANSCRIPT_FORMATS
 from services.audio.exports import Style
 from services.audio.transcript import Transcript
@@ -51,6 +53,7 @@ def render(result: Result, format: str, name: str, style: Style | None = None) -
     """
     made: str | bytes
     if isinstance(result, Transcript):
+        result = replace(result, model=shown(result.model))
         made = TRANSCRIPT_FORMATS[format](result, name, style or Style())
     else:
         made = DOCUMENT_FORMATS[format](result, name)

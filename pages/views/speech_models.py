@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 
 from pages import context
 from services.audio import languages
 from services.audio.catalog import SPEAKERS, Model
-from services.audio.checkpoints import looks_like_path
+from services.audio.checkpoints import looks_like_path, shown
 from services.errors import ModelUnavailable
 from services.runtime import Runtime
 
@@ -50,7 +49,7 @@ def models(runtime: Runtime) -> None:
     found = [replace(one, size=one.size or sizes.get(one.name)) for one in runtime.every_model()]
     answers = runtime.hub_answers()
     st.table(
-        {context.plain(short(one.name)): described(one, answers) for one in found},
+        {context.plain(shown(one.name)): described(one, answers) for one in found},
         border="horizontal",
         hide_header=True,
     )
@@ -116,11 +115,6 @@ def _download(runtime: Runtime) -> None:
         runtime.download_model(name)
     except ModelUnavailable as error:
         st.session_state.download_problem = str(error)
-
-
-def short(model: str) -> str:
-    """Return a model's name on the hub, or that of its file."""
-    return Path(model).name if Path(model).is_absolute() else model
 
 
 def described(model: Model, hub_answers: bool) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from pages import context
 from services.audio.catalog import Model
-from services.audio.checkpoints import looks_like_path
+from services.audio.checkpoints import looks_like_path, shown
 from services.jobs.diarization import Diarization
 from services.jobs.models import Job, State
 from services.runtime import Runtime
@@ -21,7 +19,7 @@ def model_text(model: Model) -> str:
         where = "is not where the setting diarization_model says"
     elif not model.here:
         where = "is downloaded first, where the hub can be reached"
-    return f"NeMo's Sortformer tells up to four people apart; {_name(model.name)} {where}."
+    return f"NeMo's Sortformer tells up to four people apart; {shown(model.name)} {where}."
 
 
 def progress(runtime: Runtime, job: Job, mine: bool) -> None:
@@ -74,14 +72,9 @@ def _said(found: Diarization | None) -> str:
         return "Nobody was heard speaking."
     if found.speakers:
         people = context.plural(found.speakers, "speaker")
-        how = f"found by {_name(found.model or '')}"
+        how = f"found by {shown(found.model or '')}"
         return f"{people}, {how}. Click a name in the text to change it."
     return "The search ended before anybody was found."
-
-
-def _name(model: str) -> str:
-    """Return a model's name on the hub, or that of its file."""
-    return Path(model).name if looks_like_path(model) else model
 
 
 def _wait(runtime: Runtime, job_id: str, mine: bool) -> None:

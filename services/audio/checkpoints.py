@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tarfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from services.audio import cached, fetching, hub_errors
 from services.errors import DiskFull, ModelUnavailable
@@ -33,6 +33,12 @@ def find(model: str) -> Path | None:
 def looks_like_path(model: str) -> bool:
     """Whether `model` names a file or directory rather than a repository on the hub."""
     return model.endswith(".nemo") or model.count("/") != 1 or Path(model).exists()
+
+
+def shown(model: str) -> str:
+    """Return what people call a model: its name on the hub, or its file's, not where that lies."""
+    path = PurePath(model)
+    return path.name if path.is_absolute() else model
 
 
 def hub_lacks(model: str, timeout: float) -> str | None:

@@ -1,5 +1,6 @@
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,17 @@ def test_every_format_has_a_type_and_is_written():
     assert set(FORMATS) <= set(MIME)
     for result in (TALK, PAPER):
         assert all(render(result, format, "a.wav") for format in formats(result))
+
+
+def test_where_a_model_lies_on_the_server_is_in_no_file(tmp_path):
+    talk = replace(TALK, model=str(tmp_path / "of-ana" / "own.nemo"))
+    for format in formats(talk):
+        written = render(talk, format, "a.wav")
+        if format == "docx":
+            with zipfile.ZipFile(io.BytesIO(written)) as document:
+                written = document.read("word/document.xml")
+        assert b"of-ana" not in written
+        assert (b"own.nemo" in written) == (format in ("md", "docx", "json"))
 
 
 def test_the_style_reaches_the_text():

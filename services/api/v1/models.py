@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from services.audio.checkpoints import shown
 from services.audio.languages import NAMES
 from services.jobs import models as jobs
 from services.jobs.models import Kind, State
@@ -245,7 +245,4 @@ class OpenAIProblem(Output):
 
 def model_id(name: str | None) -> str | None:
     """Return what a speech model is called here: its file's name, not where that lies."""
-    if name is None:
-        return None
-    path = PurePath(name)
-    return path.name if path.is_absolute() else name
+    return None if name is None else shown(name)

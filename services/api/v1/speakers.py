@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.api.v1.endpoint import CHANGE, Endpoint
 from services.api.v1.found import require_job, require_own_job
-from services.api.v1.models import Id, Output
+from services.api.v1.models import Id, Output, model_id
 from services.audio.speakers import label
 from services.jobs.models import State
 from services.runtime import Runtime
@@ -54,7 +54,7 @@ def speakers(front: Runtime, job_id: Id) -> SpeakersOutput:
         stage=found.stage,
         progress=found.progress,
         error=found.error,
-        model=known.model if known else None,
+        model=model_id(known.model) if known else None,
         turns=turns,
     )
 
