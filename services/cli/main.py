@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from services.cli import backup, library, users
+from services.cli import backup, library, service, users
 from services.cli.terminal import Terminal
 from services.config import Settings, load_settings
 from services.errors import ScriptoriumError, SettingsError
@@ -84,6 +84,7 @@ app = typer.Typer(
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.add_typer(library.app, name="library")
+app.add_typer(service.app, name="service")
 app.add_typer(users.app, name="users")
 
 

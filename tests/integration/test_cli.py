@@ -319,6 +319,14 @@ def test_every_signal_that_ends_a_command_interrupts_it(data, monkeypatch, capsy
     assert signal.getsignal(ending) is before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="tests/windows has the services of Windows")
+@pytest.mark.parametrize("command", ["install", "remove"])
+def test_elsewhere_than_on_windows_a_service_is_for_systemd(data, capsys, command):
+    assert main(["service", command]) == Exit.USAGE
+    assert "On Linux, systemd starts the server" in capsys.readouterr().err
+    assert not data.exists()
+
+
 def test_what_goes_wrong_inside_is_in_the_log(data, monkeypatch, capsys):
     from services.cli import actions
 

@@ -48,6 +48,7 @@ PACKAGES = (
     "pypdfium2",
     "pytest",
     "pytest-timeout",
+    "pywin32",
     "sqlalchemy",
     "tenacity",
     "watchdog",
