@@ -103,6 +103,7 @@ def reader(
     duration: float,
     start: float,
     editable: bool,
+    misplaced: bool,
     key: str,
 ) -> None:
     """Show a recording and its transcript, which follow each other; both come by our routes.
@@ -112,6 +113,7 @@ def reader(
         duration: Length of the recording, in seconds.
         start: Where it shall begin, in seconds.
         editable: Whether this person may correct it.
+        misplaced: Whether browsers play it at other times than those of the transcript.
     """
     files = f"/files/{quote(job_id)}"
     data = {
@@ -121,6 +123,7 @@ def reader(
         "duration": duration,
         "start": start,
         "editable": editable,
+        "misplaced": misplaced,
         "addresses": {
             "text": f"{files}/reader.json",
             "sound": f"{files}/sound.m4a",

@@ -21,6 +21,7 @@ def show(runtime: Runtime, job: Job, transcript: Transcript, stamp: str, editabl
         transcript.duration,
         _asked_start(),
         editable,
+        transcript.misplaced,
         key=f"reader-{job.id}",
     )
 

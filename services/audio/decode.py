@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from services.audio import SAMPLE_RATE
+from services.audio import SAMPLE_RATE, bare
 from services.audio.resample import Resampler
+from services.audio.timeline import APART, Timeline, duration
 from services.audio.wav import plain_blocks, read_header
 from services.errors import UnreadableMedia
 from services.files.operations import open_to_read
@@ -70,7 +71,10 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
         return MediaInfo(header.seconds, video=False)
     with _opened(path, name, _PROBE_WAV) as container:
         stream = _sound(container, name)
-        return MediaInfo(_duration(container, stream), _moves(container))
+        length = _duration(container, stream)
+        if length is None and container.format.name in bare.FORMATS:
+            length = bare.counted(container, stream)
+        return MediaInfo(length, _moves(container))
 
 
 class Decoder:
@@ -94,6 +98,8 @@ class Decoder:
         """Duration decoded so far."""
         self.notes: list[str] = []
         """Sentences on damage, complete when `blocks` has ended."""
+        self.misplaced = False
+        """Whether browsers play the file at other times than here, once `blocks` has ended."""
 
     def blocks(self) -> Iterator[Samples]:
         """Yield the sound in 1-D float32 arrays of about 30 s at 16 kHz.
@@ -137,6 +143,7 @@ class Decoder:
                 )
             stream.thread_type = "AUTO"
             self.declared = _duration(container, stream)
+            timeline = Timeline(container, stream)
             resampler = Resampler()
             packets = container.demux(stream)
             while True:
@@ -145,8 +152,11 @@ class Decoder:
                     packet = next(packets, None)
                     if packet is None:
                         break
+                    timeline.pass_packet(packet)
                     for frame in packet.decode():
                         self._check_frame(frame)
+                        if silence := timeline.silence_before(frame):
+                            sound += [*resampler.flush(), *_silence(silence)]
                         sound += resampler.resample(frame)
                     if packet.size == 0:  # the flush at the end
                         sound += resampler.flush()
@@ -161,19 +171,29 @@ class Decoder:
                         break
                     continue
                 broken = 0
-                pending += sound
-                held += sum(samples.size for samples in sound)
-                if held >= BLOCK_SECONDS * SAMPLE_RATE:
-                    self._count(held)
-                    block, bad = _finite(np.concatenate(pending))
-                    invalid += bad
-                    yield block
-                    pending, held = [], 0
+                for samples in sound:
+                    pending.append(samples)
+                    held += samples.size
+                    if held >= BLOCK_SECONDS * SAMPLE_RATE:
+                        self._count(held)
+                        block, bad = _finite(np.concatenate(pending))
+                        invalid += bad
+                        yield block
+                        pending, held = [], 0
+        self._place(timeline)
         self._count(held)
         last, bad = _finite(np.concatenate([*pending, np.zeros(0, np.float32)]))
         self._check(damaged, invalid + bad)
         if held:
             yield last
+
+    def _place(self, timeline: Timeline) -> None:
+        self.misplaced = timeline.misplaced
+        if timeline.gaps > APART:
+            self.notes.append(
+                f"{timeline.gaps:.1f} s of sound are missing between the file's timestamps, and "
+                "are silent here."
+            )
 
     def _check_frame(self, frame: Any) -> None:
         if frame.sample_rate < LOWEST_RATE:
@@ -210,11 +230,19 @@ class Decoder:
                 "were taken as silence."
             )
         if damaged:
-            self.notes.append(f"{damaged} damaged places in the file were skipped.")
+            places = "1 damaged place" if damaged == 1 else f"{damaged} damaged places"
+            self.notes.append(f"{places} in the file {'was' if damaged == 1 else 'were'} skipped.")
         if self.declared and self.declared - self.seconds > max(1.0, 0.02 * self.declared):
             self.notes.append(
                 f"The file ends early: {self.seconds:.1f} s of {self.declared:.1f} s could be read."
             )
+
+
+def _silence(seconds: float) -> Iterator[Samples]:
+    left = round(seconds * SAMPLE_RATE)
+    while left > 0:
+        yield np.zeros(min(left, BLOCK_SECONDS * SAMPLE_RATE), np.float32)
+        left -= BLOCK_SECONDS * SAMPLE_RATE
 
 
 def _finite(samples: Samples) -> tuple[Samples, int]:
@@ -275,8 +303,8 @@ def _duration(container: Any, stream: Any) -> float | None:
             header = read_header(handle)
         if header is not None and header.promised:
             return float(header.promised * 8 / stream.bit_rate)
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    if container.duration is not None:
-        return float(container.duration / 1_000_000)
-    return None
+    if container.format.name in bare.FORMATS:
+        with Path(container.name).open("rb") as handle:
+            if not bare.says_length(handle):
+                return None
+    return duration(container, stream)

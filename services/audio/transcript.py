@@ -56,6 +56,8 @@ class Transcript:
     kind: str = "transcript"
     repetitions: list[Repetition] = field(default_factory=list)
     """Where the model wrote the same again and again; its JSON has it where there are some."""
+    misplaced: bool = False
+    """Whether browsers play the recording at other times; its JSON has it where they do."""
     about: About | None = None
     """What the library found out; only exports have it."""
 
@@ -69,6 +71,8 @@ class Transcript:
         values["repetitions"] = [dict(vars(one)) for one in self.repetitions]
         if not self.repetitions:
             del values["repetitions"]
+        if not self.misplaced:
+            del values["misplaced"]
         del values["about"]
         return values | ({"about": self.about.as_dict()} if self.about else {})
 

@@ -194,4 +194,5 @@ def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Tra
         words=words,
         notes=[*recording.decoder.notes, *more_notes, *map(note, repeated)],
         repetitions=repeated,
+        misplaced=recording.decoder.misplaced,
     )

@@ -50,7 +50,9 @@ def result(tmp_path_factory, browser) -> Result:
         page.close()
         directory = root / "data" / "results" / address.rpartition("=")[2]
 
-        def transcribe(text: str = TEXT, repeat: int = 1, duration: float = 30.0) -> None:
+        def transcribe(
+            text: str = TEXT, repeat: int = 1, duration: float = 30.0, misplaced: bool = False
+        ) -> None:
             words = [
                 Word(i / 2, i / 2 + 0.4, word, UNCLEAR.get(word, 0.95))
                 for i, word in enumerate(text.split() * repeat)
@@ -66,6 +68,7 @@ def result(tmp_path_factory, browser) -> Result:
                 words,
                 notes=[note(one) for one in again],
                 repetitions=again,
+                misplaced=misplaced,
             )
             operations.write_atomic(directory / "result.json", json.dumps(made.as_dict()))
             operations.unlink(directory / "edits.json") if text == TEXT else None
@@ -441,6 +444,34 @@ def test_what_the_browser_cannot_play_is_heard_from_a_copy(page, tmp_path):
     until(lambda: seconds(page) > 9.2, 30)
     expect(page.locator(".wave")).to_be_visible()
     page.unroute("**/original")
+
+
+def test_what_browsers_play_at_other_times_goes_on_from_a_copy(page, result):
+    page.route("**/sound.m4a", lambda route: route.fulfill(status=202))
+    result.transcribe(misplaced=True)
+    page.reload()
+    said = page.locator(".head .gone")
+    expect(said).to_contain_text("A copy is being made in which a click finds every word.")
+    page.get_by_role("combobox", name="Speed").select_option("1.5×")
+    page.get_by_text("began", exact=True).click()
+    playing(page, True)  # the original, until the copy is there
+    page.unroute("**/sound.m4a")
+    expect(said).to_have_count(0, timeout=30_000)
+    audio = page.locator("audio")
+    assert audio.evaluate("audio => audio.src").endswith("/sound.m4a")
+    until(lambda: seconds(page) > 9.2, 30)
+    playing(page, True)
+    assert audio.evaluate("audio => audio.playbackRate") == 1.5
+
+
+def test_a_copy_that_cannot_be_made_leaves_the_original(page, result):
+    page.route("**/sound.m4a", lambda route: route.fulfill(status=500))
+    result.transcribe(misplaced=True)
+    page.reload()
+    expect(page.locator(".head .gone")).to_contain_text("A click may miss its word.")
+    page.get_by_text("began", exact=True).click()
+    playing(page, True)
+    page.unroute("**/sound.m4a")
 
 
 def test_why_a_recording_is_not_heard_is_said(page):

@@ -15,7 +15,7 @@ function reader(data) {
   media.preload = "metadata";
   media.controls = Boolean(data.video);
   media.src = data.source;
-  let current = null, lit = null, following = true, target = null, playable = true;
+  let current = null, lit = null, following = true, target = null, copying = false;
 
   const playFrom = (seconds) => { go(seconds); media.play().catch(() => {}); };
   const list = passageList({
@@ -106,7 +106,8 @@ function reader(data) {
   speed.title = "Speed";
   [0.75, 1, 1.25, 1.5, 2].forEach((rate) => speed.append(
     Object.assign(make("option", "", `${rate}×`), { value: rate, selected: rate === 1 })));
-  speed.onchange = () => (media.playbackRate = Number(speed.value));
+  // A copy that takes the original's place begins with the default.
+  speed.onchange = () => (media.playbackRate = media.defaultPlaybackRate = Number(speed.value));
 
   const field = make("input", "find");
   field.type = "search";
@@ -189,30 +190,38 @@ function reader(data) {
     resume.hidden = true;
   };
   media.onseeked = show;
-  // What a browser cannot play the server makes a copy of; until then the text is there.
-  media.onerror = async () => {
-    if (!playable) return;
-    playable = false;
-    const notice = make("div", "gone", "This browser cannot play the file: a copy that it plays is being made.");
+  // What a browser cannot play, or plays at other times, the server makes a copy of.
+  async function playCopy(why, meanwhile) {
+    if (copying) return;
+    copying = true;
+    const notice = make("div", "gone", why);
     notice.setAttribute("role", "status");
-    sound.hidden = media.hidden = true;
+    if (!meanwhile) sound.hidden = media.hidden = true;
     head.append(notice);
+    media.onerror = () => { sound.hidden = media.hidden = true; };
     try {
       await copied(data.addresses.sound, () => root.isConnected);
-      const at = media.currentTime;
+      const at = media.currentTime, goesOn = !media.paused;
       media.onerror = () => tell("The recording cannot be played in this browser. The text is complete.");
       media.src = data.addresses.sound;
       media.currentTime = at;
-      notice.remove();
+      if (goesOn) media.play().catch(() => {});
+      media.hidden = true;
       sound.hidden = false;
+      if (meanwhile && data.video) notice.textContent = "The sound is played without the pictures, which browsers show at other times.";
+      else notice.remove();
     } catch (error) {
-      tell(`${error.message} The text is complete.`);
+      if (meanwhile && !media.error) notice.textContent = `${error.message} A click may miss its word.`;
+      else tell(`${error.message} The text is complete.`);
     }
     function tell(reason) {
       head.classList.add("silent");
       head.replaceChildren(make("div", "gone", reason), finder, tools);
     }
-  };
+  }
+  media.onerror = () => playCopy("This browser cannot play the file: a copy that it plays is being made.", false);
+  if (data.misplaced) // once the reader is on the page
+    queueMicrotask(() => playCopy("A copy is being made in which a click finds every word. Until then it may miss.", true));
   // A person who scrolls reads on her own, until she wants to follow again.
   const away = () => media.paused || follow(false);
   ["wheel", "touchmove"].forEach((kind) => list.element.addEventListener(kind, away, { passive: true }));
