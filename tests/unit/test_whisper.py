@@ -73,6 +73,26 @@ def test_memory_that_runs_out_is_said_as_such(whisper, monkeypatch):
         whisper.transcribe([NOTHING])
 
 
+def test_pauses_belong_to_no_word(whisper):
+    names = ["agent-alreadyon.wav", "cannot-complete-as-dialed.wav"]
+    spoken = [media.at_16k(media.DATA / name) for name in names]
+    noise = np.random.default_rng(0).normal(size=20 * 16_000).astype(np.float32) * 1e-3
+    ends, at = [], 2.0
+    for samples in spoken:
+        noise[int(at * 16_000) :][: samples.size] += samples
+        loud = np.flatnonzero(np.abs(samples) > 0.02) / 16_000
+        ends.append((at + loud[0], at + loud[-1]))
+        at += samples.size / 16_000 + 2
+    (heard,) = whisper.transcribe([noise[: int(at * 16_000)]])
+    starts, stops = ([getattr(word, end) for word in heard.words] for end in ("start", "end"))
+    pause = int(np.argmax(np.array(starts[1:]) - np.array(stops[:-1])))
+    assert starts[0] == pytest.approx(ends[0][0], abs=0.25)
+    assert stops[pause] == pytest.approx(ends[0][1], abs=0.25)
+    assert starts[pause + 1] == pytest.approx(ends[1][0], abs=0.25)
+    assert stops[-1] == pytest.approx(ends[1][1], abs=0.25)
+    assert all(a <= b for a, b in zip(starts, stops, strict=True))
+
+
 def test_each_clip_has_its_own_result_in_order(whisper):
     names = ["conf-noempty.wav", "agent-newlocation.wav"]
     clips = [media.at_16k(media.DATA / name) for name in names]

