@@ -1,4 +1,4 @@
-"""MP3 and AAC without a container: what says how long they are, or that nothing does."""
+"""What says how long a file is that does not say it itself, as MP3 and AAC without a container."""
 
 from __future__ import annotations
 

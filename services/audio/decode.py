@@ -28,6 +28,9 @@ LOWEST_RATE = 1000
 At 16 kHz a sample of 1 Hz becomes 64 kilobytes: a small file would fill any memory.
 """
 
+COUNTED = 500_000_000
+"""Bytes that a file may have whose length nothing says, to be read through for it: a second."""
+
 LONGEST_FRAME = 600
 """Seconds that one piece of a file may give at once; what programs write gives a few at most."""
 
@@ -72,7 +75,7 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
     with _opened(path, name, _PROBE_WAV) as container:
         stream = _sound(container, name)
         length = _duration(container, stream)
-        if length is None and container.format.name in bare.FORMATS:
+        if length is None and path.stat().st_size <= COUNTED:
             length = bare.counted(container, stream)
         return MediaInfo(length, _moves(container))
 

@@ -197,6 +197,12 @@ def test_the_length_of_bare_aac_is_counted(tmp_path):
     assert heard(path)[1].notes == []
 
 
+def test_the_length_of_what_a_browser_recorded_is_counted(tmp_path):
+    path = write(tmp_path / "a.webm", "libopus", live="1")
+    assert probe(path).duration == pytest.approx(8, abs=0.1)
+    assert Decoder(path).declared is None
+
+
 def test_what_is_behind_the_end_that_a_header_tells_is_out_of_a_browsers_reach(tmp_path):
     path = media.write_sound(tmp_path / "a.opus", bursts(), RATE, "libopus")
     path.write_bytes(2 * path.read_bytes())  # as some radio stations join two programmes
