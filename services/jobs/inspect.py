@@ -28,6 +28,16 @@ MEDIA_SUFFIXES = frozenset(
     f".{name}"
     for name in (
         "wav",
+        "aifc",
+        "asf",
+        "au",
+        "flv",
+        "m2ts",
+        "m4b",
+        "mp2",
+        "mts",
+        "wmv",
+        "3g2",
         "flac",
         "mp3",
         "m4a",

@@ -36,6 +36,15 @@ def test_a_folder_gives_what_can_be_processed_and_is_not_hidden(folder):
     assert inputs.skipped == 1 and not inputs.missing
 
 
+def test_what_cameras_and_older_programs_write_is_found_in_a_folder(tmp_path):
+    names = ["a.MTS", "b.m2ts", "c.wmv", "d.flv", "e.m4b", "f.mp2", "g.au", "h.aifc", "i.3g2"]
+    for name in [*names, "code.ts"]:
+        (tmp_path / name).touch()
+    inputs = find_inputs([str(tmp_path)])
+    assert [file.name for file in inputs.files] == names
+    assert inputs.skipped == 1, "what ends with .ts is TypeScript more often than television"
+
+
 def test_a_file_that_is_named_is_taken_whatever_it_is_and_once(folder):
     named = [
         str(folder / "notes.txt"),
