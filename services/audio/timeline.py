@@ -61,8 +61,8 @@ class Timeline:
         """Return the seconds of silence that belong between the frame before and this one."""
         first, passed = self._passed is None, self._passed or 0.0
         late = 0.0
-        if frame.pts is not None and frame.time_base is not None:
-            at = float(frame.pts * frame.time_base)
+        at = frame.time  # without the fraction that frame.time_base makes each time
+        if at is not None:
             late = at - self._shift - passed
             if first and late <= 0:
                 self._shift = at
