@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from services.audio import SAMPLE_RATE, bare
 from services.audio.resample import Resampler
-from services.audio.timeline import APART, Timeline, duration
-from services.audio.wav import plain_blocks, read_header
+from services.audio.timeline import APART, TO_THE_END, Timeline, duration
+from services.audio.wav import is_unfinished, plain_blocks, read_header
 from services.errors import UnreadableMedia
 from services.files.operations import open_to_read
 
@@ -267,8 +267,10 @@ def _opened(path: Path, name: str, wav: dict[str, str] = _OPEN_WAV) -> Any:
     import av
 
     with _read(path, name) as handle:
-        head = handle.read(12)
-    options = wav if head[:4] == b"RIFF" and head[8:] == b"WAVE" else _OPEN
+        head = handle.read(36)
+    options = wav if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else _OPEN
+    if is_unfinished(head):
+        options = options | TO_THE_END
     try:
         # Tags are text in any encoding; they must not make the sound unreadable.
         return av.open(str(path), options=options, metadata_errors="replace")

@@ -24,6 +24,9 @@ APART = 0.25
 """Seconds by which sound and lit words may be apart before people see it."""
 
 
+TO_THE_END = {"ignore_length": "1"}
+"""FFmpeg's option for a WAV whose sizes are missing; browsers have none, and play nothing."""
+
 _VARIED = 0.01
 """Share of frames whose size may change in an MP3 of one bit rate: of two joined, a few do."""
 
@@ -47,6 +50,7 @@ class Timeline:
         """What a timestamp is more than that."""
         self.declared = duration(container, stream)
         """When the sound ends by the file's header, in seconds; None where it does not say it."""
+        self._unheard = TO_THE_END.items() <= container.options.items()
         self._mp3 = container.format.name == "mp3"
         self._size = self._packets = self._changes = 0
 
@@ -93,7 +97,8 @@ class Timeline:
         """
         longer = self.declared is not None and (self._passed or 0) > self.declared + 1
         varied = self._changes > _VARIED * self._packets
-        return self.gaps > APART or abs(self.zero) > APART or longer or varied
+        apart = self.gaps > APART or abs(self.zero) > APART
+        return apart or longer or varied or self._unheard
 
 
 def duration(container: Any, stream: Any) -> float | None:

@@ -64,6 +64,11 @@ def read_header(handle: BinaryIO) -> WavHeader | None:
     return None
 
 
+def is_unfinished(head: bytes) -> bool:
+    """Whether a file's first 36 bytes begin an RF64 whose recorder ended before it wrote sizes."""
+    return head[:4] == b"RF64" and head[12:16] == b"ds64" and not any(head[28:36])
+
+
 def plain_blocks(
     handle: BinaryIO, header: WavHeader, seconds: float
 ) -> Iterator[NDArray[np.float32]]:

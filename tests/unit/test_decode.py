@@ -181,6 +181,25 @@ def test_a_wav_whose_header_gives_no_size_is_whole(tmp_path, size):
     assert decoder.seconds == pytest.approx(3) and decoder.notes == []
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_an_rf64_whose_recorder_ended_is_whole(tmp_path, finished):
+    """A WAV beyond 4 GiB has its sizes in a chunk that is filled in at the end."""
+    plain = media.write_wav(tmp_path / "plain.wav", media.tone(3)).read_bytes()
+    sound = len(plain) - 44
+    sizes = (len(plain) + 28, sound, sound // 2) if finished else (0, 0, 0)
+    chunk = b"ds64" + (28).to_bytes(4, "little")
+    chunk += b"".join(size.to_bytes(8, "little") for size in sizes) + bytes(4)
+    path = tmp_path / "long.wav"
+    unknown = b"\xff" * 4
+    path.write_bytes(
+        b"RF64" + unknown + b"WAVE" + chunk + plain[12:36] + b"data" + unknown + plain[44:]
+    )
+    samples, decoder = decoded(path)
+    assert decoder.seconds == pytest.approx(3) and decoder.notes == []
+    assert frequency(samples) == pytest.approx(440, abs=2)
+    assert decoder.misplaced is not finished, "browsers play nothing of it"
+
+
 def test_an_m4a_that_broke_off_before_its_index_cannot_be_read(tmp_path):
     whole = media.write_sound(tmp_path / "a.m4a", media.tone(5, 44_100), 44_100, "aac")
     with pytest.raises(UnreadableMedia, match="“half.m4a” cannot be read as audio or video"):
