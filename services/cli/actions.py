@@ -29,6 +29,8 @@ SHOWN = 8
 """Characters of an id that are shown: enough to name one."""
 
 NEWEST = 20
+NAMED = 5
+"""Files left out of a folder that are named."""
 
 
 def output(out: Path | None, format: str, show: str, force: bool, wait: bool) -> Output | None:
@@ -80,7 +82,9 @@ def run(
     if inputs.missing:
         raise UsageError("There is no such file: " + ", ".join(inputs.missing))
     if inputs.skipped:
-        terminal.say(f"Other files in the folders, left out: {inputs.skipped}.")
+        some = ", ".join(path.name for path in inputs.skipped[:NAMED])
+        more = f" and {left} more" if (left := len(inputs.skipped) - NAMED) > 0 else ""
+        terminal.say(f"Left out, as neither media nor PDF by name: {some}{more}.")
     if not inputs.files:
         raise UsageError("There is nothing to process in what was named.")
     if output:

@@ -15,10 +15,10 @@ KNOWN_SUFFIXES = MEDIA_SUFFIXES | {".pdf"}
 
 @dataclass
 class Inputs:
-    """The files to process, each once; how many others the folders hold; what is not there."""
+    """The files to process, each once; the others that the folders hold; what is not there."""
 
     files: list[Path] = field(default_factory=list)
-    skipped: int = 0
+    skipped: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -43,7 +43,7 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
         for item in found:
             for file in _below(item) if item.is_dir() else [item]:
                 if item.is_dir() and file.suffix.lower() not in KNOWN_SUFFIXES:
-                    inputs.skipped += 1
+                    inputs.skipped.append(file)
                 elif (resolved := file.resolve()) not in known:
                     known.add(resolved)
                     inputs.files.append(file)

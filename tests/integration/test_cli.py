@@ -122,7 +122,7 @@ def test_files_become_results_without_a_server(sources, tmp_path):
     assert sorted(written) == sorted(map(str, out.iterdir()))
     # What went wrong is a sentence, and what to do next stands at the end.
     assert "failed     bad.pdf: “bad.pdf” is damaged" in done.stderr
-    assert "Other files in the folders, left out: 1." in done.stderr
+    assert "Left out, as neither media nor PDF by name: notes.txt." in done.stderr
     assert f"retry {answer['batch'][:8]}" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not is_served(Settings(data_dir=tmp_path / "data"))
@@ -139,6 +139,16 @@ def test_a_command_that_has_lost_the_gpu_ends_and_leaves_the_file_in_the_queue(
     assert "The GPU does not answer." in capsys.readouterr().err
     (job,) = front.find(JobFilter())
     assert (job.state, job.crashes) == (State.QUEUED, 1)
+
+
+def test_a_few_of_the_files_that_are_left_out_of_a_folder_are_named(data, tmp_path, capsys):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.txt").touch()
+    assert main(["run", str(folder)]) == Exit.USAGE
+    said = " ".join(capsys.readouterr().err.split())
+    assert "by name: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 3 more." in said
 
 
 def test_interrupted_it_puts_back_what_runs_and_can_go_on(data, front, tmp_path):
@@ -335,7 +345,7 @@ def test_what_goes_wrong_inside_is_in_the_log(data, monkeypatch, capsys):
 
     monkeypatch.setattr(actions, "is_served", broken)
     assert main(["status"]) == Exit.TROUBLE
-    said = capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
     log = data / "logs" / "command-line.log"
     assert said.splitlines() == [f"An internal error (RuntimeError: a bug). The log is in {log}."]
     assert "Traceback" in log.read_text()
