@@ -126,11 +126,13 @@ async def _processed(
         job = jobs[0]
         if job.state.over:
             break
-        if stopping.is_set() or await request.is_disconnected():
+        ending = "The server stops. Ask again when it is back." if stopping.is_set() else None
+        ending = ending or front.lost()
+        if ending or await request.is_disconnected():
             if key is None:
                 await run_in_threadpool(front.cancel, job.id)
-            if stopping.is_set():
-                raise HTTPException(503, "The server stops. Ask again when it is back.")
+            if ending:
+                raise HTTPException(503, ending)
             raise ClientDisconnect
         await asyncio.sleep(PAUSE)
     if job.state is State.CANCELLED:
