@@ -36,6 +36,9 @@ def compare(before: Result, after: Result) -> Comparison:
     difflib's SequenceMatcher.
     """
     old, new = _lines(before), _lines(after)
+    words = _words(old), _words(new)
+    if words[0] == words[1]:  # lines that are alike may stand at other places of the same text
+        return Comparison([], 1.0)
     changes: list[Change] = []
     kept = 0
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -46,8 +49,7 @@ def compare(before: Result, after: Result) -> Comparison:
         found, stayed = _by_words(left, right)
         changes += found
         kept += stayed
-    total = max(len(_words(old)), len(_words(new)))
-    return Comparison(changes, kept / total if total else 1.0)
+    return Comparison(changes, kept / max(map(len, words)))
 
 
 def _by_words(left: list[str], right: list[str]) -> tuple[list[Change], int]:

@@ -28,7 +28,11 @@ def test_a_word_a_lost_and_a_new_one():
 
 
 def test_other_segments_with_the_same_words_are_no_change():
-    found = compare(transcript("one two three four"), transcript("one two", "three four"))
+    for other in (["one two", "three four"], ["", "one two three four", ""]):
+        found = compare(transcript("one two three four", ""), transcript(*other))
+        assert found.changes == [] and found.same == 1.0
+    # “one” stands at the beginning of the one and at the end of the other.
+    found = compare(transcript("one", "two one"), transcript("one two", "one"))
     assert found.changes == [] and found.same == 1.0
 
 
