@@ -38,9 +38,8 @@ def test_every_page_is_in_the_matrix():
     assert {name for name in named if "/" not in str(name)} == set(ASKED)
 
 
-@pytest.mark.parametrize("who", ["owner", "other", "admin", "guest"])
-@pytest.mark.parametrize("page", ASKED)
-def test_a_page_shows_what_its_person_may_see(house, monkeypatch, page, who):
+def shown_to(house, monkeypatch, page: str, who: str) -> tuple[AppTest, list, str]:
+    """Open a page as somebody; return it, what its lists were given, and all that it says."""
     front = house.front(who)
     monkeypatch.setattr(pages.context, "runtime", lambda: front)
     monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
@@ -50,29 +49,27 @@ def test_a_page_shows_what_its_person_may_see(house, monkeypatch, page, who):
     for name, value in ASKED[page].items():
         shown.query_params[name] = getattr(house, value)
     shown.run()
+    titles = [title.value for title in shown.title]
+    said = f"{shown.main} {titles} {listed}".replace("\\", "")  # names are shown as they are
+    return shown, listed, said
+
+
+@pytest.mark.parametrize("who", ["owner", "other", "admin", "guest"])
+@pytest.mark.parametrize("page", ASKED)
+def test_a_page_shows_what_its_person_may_see(house, monkeypatch, page, who):
+    shown, _, said = shown_to(house, monkeypatch, page, who)
     may = page not in ADMINS_ONLY or who == "admin"
     if not may or (who, page) == ("guest", "account.py"):
         assert shown.exception, page
     else:
         assert not shown.exception, shown.exception
-    titles = [title.value for title in shown.title]
-    said = f"{shown.main} {titles} {listed}".replace("\\", "")  # names are shown as they are
     assert (SECRET in said) == (page in SHOWS_IT.get(who, ())), page
 
 
 @pytest.mark.parametrize("who", ["reading token", "submitting token"])
 @pytest.mark.parametrize("page", ASKED)
 def test_a_page_shows_no_more_than_its_scopes(house, monkeypatch, page, who):
-    front = house.front(who)
-    monkeypatch.setattr(pages.context, "runtime", lambda: front)
-    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
-    listed = []
-    monkeypatch.setattr(pages.components, "rows", lambda items, **_: listed.extend(items))
-    shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
-    for name, value in ASKED[page].items():
-        shown.query_params[name] = getattr(house, value)
-    shown.run()
-    said = f"{shown.main} {[title.value for title in shown.title]} {listed}".replace("\\", "")
+    shown, listed, said = shown_to(house, monkeypatch, page, who)
     reads = who == "reading token" and page in SHOWS_IT["owner"]
     assert (SECRET in said) == reads
     if page in (*ADMINS_ONLY, "account.py"):
