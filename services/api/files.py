@@ -60,7 +60,7 @@ def routes() -> list[BaseRoute]:
         except ScriptoriumError as error:
             raise HTTPException(422, str(error)) from error
         if path is None:
-            return Response(status_code=202, headers={"Cache-Control": "no-store"})
+            return Response(status_code=202)
         return FileResponse(path, media_type="audio/mp4", headers=_AS_DATA)
 
     async def page_image(request: Request) -> Response:

@@ -32,7 +32,8 @@ class SecurityHeaders:
         self._app = app
         self._headers = {
             "Content-Security-Policy": content_policy(),
-            # Browsers are shared: whoever signs in next must not get it from a cache.
+            # Browsers are shared: whoever signs in next must not get it from a cache. No route
+            # says it once more; one that may be kept says so itself.
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             # Addresses may hold a search or a link's secret: they are for nobody else.

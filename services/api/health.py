@@ -11,8 +11,6 @@ from services.api.door import front_of
 from services.api.problems import problem
 from services.metrics import CONTENT_TYPE
 
-_FRESH = {"Cache-Control": "no-store"}
-
 
 def routes() -> list[BaseRoute]:
     """Return the routes of health and metrics."""
@@ -20,21 +18,21 @@ def routes() -> list[BaseRoute]:
     async def live(request: Request) -> Response:
         """Say that the process is of use; one that is not should be started again."""
         if front_of(request).lost():
-            return problem(503, "Start the server again. Its log says why.", _FRESH)
-        return JSONResponse({"status": "live"}, headers=_FRESH)
+            return problem(503, "Start the server again. Its log says why.")
+        return JSONResponse({"status": "live"})
 
     async def ready(request: Request) -> Response:
         """Say whether work can be done now, and else what is in the way."""
         failing = await run_in_threadpool(front_of(request).health.failing)
         if failing:
             said = f"Not ready: {', '.join(failing)}. The server's log says more."
-            return problem(503, said, _FRESH, failing=failing)
-        return JSONResponse({"status": "ready"}, headers=_FRESH)
+            return problem(503, said, failing=failing)
+        return JSONResponse({"status": "ready"})
 
     async def metrics(request: Request) -> Response:
         """Show the figures of the instance, to admins."""
         text = await run_in_threadpool(front_of(request).metrics)
-        return Response(text, headers={**_FRESH, "Content-Type": CONTENT_TYPE})
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     return [
         Route("/health/live", live),

@@ -158,7 +158,6 @@ def _page(
         form = '<a class="button" href="/">Go on</a>'
     said = f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
     headers = {
-        "Cache-Control": "no-store",
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     }
@@ -175,7 +174,6 @@ def _with_cookie(answer: Response, request: Request, secret: str) -> Response:
         samesite="lax",
         secure=front.settings.is_secure or request.url.scheme == "https",
     )
-    answer.headers["Cache-Control"] = "no-store"
     return answer
 
 

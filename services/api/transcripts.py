@@ -65,11 +65,7 @@ def routes() -> list[BaseRoute]:
             raise HTTPException(404, "There is no such transcript.") from error
         except TransientError as error:
             raise HTTPException(503, str(error)) from error
-        return Response(
-            text.encode(errors="replace"),
-            media_type="application/json",
-            headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
-        )
+        return Response(text.encode(errors="replace"), media_type="application/json")
 
     async def peaks(request: Request) -> Response:
         """Serve the outline of a recording's sound, a byte for each peak."""

@@ -148,7 +148,6 @@ def answered(
 ) -> Response:
     """Return a model as the JSON of an answer."""
     text = json.dumps(found.model_dump(by_alias=True), ensure_ascii=False, separators=(",", ":"))
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} | (headers or {})
     # A text may hold half of a character, where a document does.
     return Response(text.encode(errors="replace"), status, headers, "application/json")
 

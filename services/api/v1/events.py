@@ -104,7 +104,7 @@ async def events(front: Runtime, request: Request, batch_id: Id) -> Response:
     return StreamingResponse(
         follow(front, batch_id),
         media_type=MEDIA,
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={"X-Accel-Buffering": "no"},
     )
 
 

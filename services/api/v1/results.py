@@ -57,7 +57,7 @@ def result(front: Runtime, job_id: Id) -> Response:
     """
     job, found = _with_result(front, job_id)
     data = exports.render(found, "json", job.name)
-    return Response(data, media_type="application/json", headers=PRIVATE)
+    return Response(data, media_type="application/json")
 
 
 def export_job(front: Runtime, job_id: Id, query: ExportQuery) -> Response:
@@ -69,7 +69,7 @@ def export_job(front: Runtime, job_id: Id, query: ExportQuery) -> Response:
     return Response(
         exports.render(found, format, job.name, query.style()),
         media_type=exports.MIME[format],
-        headers=PRIVATE | attachment(exports.file_name(job.name, format)),
+        headers=attachment(exports.file_name(job.name, format)),
     )
 
 
@@ -79,7 +79,7 @@ def original(front: Runtime, job_id: Id) -> Response:
     path = front.original(job_id)
     if path is None:
         raise HTTPException(404, "This file is not kept any more.")
-    headers = PRIVATE | attachment(job.name)
+    headers = attachment(job.name)
     return _InParts(path, media_type="application/octet-stream", headers=headers)
 
 
@@ -96,7 +96,7 @@ class _InParts(FileResponse):
                 said = "The file does not have the range of bytes that was asked for."
                 of = MutableHeaders(scope=message).get("content-range")
                 headers = {"Content-Range": of} if of else {}
-                refusal = problem(message["status"], said, PRIVATE | headers)
+                refusal = problem(message["status"], said, headers)
             elif refusal is None:
                 await send(message)
 
@@ -115,8 +115,6 @@ def _with_result(front: Runtime, job_id: str) -> tuple[Job, Result]:
         raise HTTPException(404, f"“{job.name}” has no result: it is {job.state}.")
     return job, found
 
-
-PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 ENDPOINTS = [
     Endpoint("GET", "/jobs/{job_id}/result", result, answer=Transcript | Document),
