@@ -230,6 +230,7 @@ class Settings(BaseSettings, PeopleSettings):
 
     watch_rescan_seconds: float = Field(300.0, ge=1)
     """Seconds between two looks through a watched folder when nothing is told of it."""
+
     webhook_urls: tuple[str, ...] = ()
     """Addresses that get a signed summary of each batch that has ended."""
 

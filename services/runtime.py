@@ -20,6 +20,7 @@ from services.files.janitor import HOUR, Janitor, Waiting
 from services.files.temp import use_temp_root, writable
 from services.front import Front
 from services.health import Health
+from services.heap import give_back
 from services.jobs.audio_worker import AudioWorker
 from services.jobs.diarizing import Diarizer
 from services.jobs.document_worker import DocumentWorker
@@ -310,6 +311,7 @@ class Runtime(Front):
         """Let go of what need not be kept; the pulse calls it."""
         self._retention.round()
         self._making_room.round()
+        give_back()  # a busy minute's memory, which the C library would keep for good
 
     def _store_answers(self) -> None:
         self._store.paused()

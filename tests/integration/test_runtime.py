@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -370,3 +371,9 @@ def test_a_stop_in_the_middle_puts_the_job_back_and_the_next_start_finishes_it(t
 def seconds_of(path: Path) -> float:
     samples, rate = media.read_wav(path)
     return samples.size / rate
+
+
+def test_memory_that_was_freed_goes_back_to_the_system_while_the_server_runs(runtime, monkeypatch):
+    given = threading.Event()
+    monkeypatch.setattr("services.runtime.give_back", given.set)
+    assert given.wait(PATIENCE)
