@@ -11,7 +11,8 @@ import socket
 import ssl
 import time
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+
+from httpx import URL, InvalidURL
 
 from services.addresses import is_local
 from services.errors import ScriptoriumError
@@ -58,16 +59,20 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
         NotDelivered: it was not answered with a status of success (2xx), or not within `WHOLE`.
     """
     ends = time.monotonic() + WHOLE
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        to = URL(url)  # a name or a path in any script, as it is sent
+    except InvalidURL as error:
+        raise NotDelivered(f"A webhook’s address cannot be used: {error}.") from error
+    host = to.raw_host.decode()
     connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
     try:
-        connection.sock = _Timed(_connect(parts, local, ends), ends)  # type: ignore[assignment]
-        own = {"Host": parts.netloc, "Content-Type": "application/json"}
-        connection.request("POST", target, body, {**own, "User-Agent": "Scriptorium", **headers})
+        connection.sock = _Timed(_connect(to, local, ends), ends)  # type: ignore[assignment]
+        own = {"Host": to.netloc.decode(), "Content-Type": "application/json"}
+        sent = {**own, "User-Agent": "Scriptorium", **headers}
+        connection.request("POST", to.raw_path.decode(), body, sent)
         answer = connection.getresponse()
-    except (OSError, http.client.HTTPException) as error:
+    # A ValueError: a name that no host can have.
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise NotDelivered(f"{host} cannot be reached: {reason}.") from error
     finally:
@@ -125,10 +130,10 @@ def _left(ends: float) -> float:
     return min(TIMEOUT, left)
 
 
-def _connect(parts: SplitResult, local: bool, ends: float) -> socket.socket:
-    host = parts.hostname or ""
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
+def _connect(to: URL, local: bool, ends: float) -> socket.socket:
+    host = to.raw_host.decode()
+    secure = to.scheme == "https"
+    port = to.port or (443 if secure else 80)
     failed: OSError = OSError("it has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
         # Whom it reaches, and not what its name is said to stand for.

@@ -36,7 +36,8 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                headers = {k.lower(): v for k, v in self.headers.items()} | {"path": self.path}
+                receiver.got.append((headers, body))
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
@@ -207,6 +208,24 @@ def test_one_receiver_that_fails_does_not_repeat_the_other(tmp_path, receiver):
     assert house.notifier.trouble.url == dead and house.notifier.trouble.tries == 2
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "xn--0.org"])
+def test_a_name_that_no_host_can_have_keeps_nobody_else_waiting(tmp_path, receiver, host):
+    house = House(tmp_path, f"https://{host}/hook", receiver.url)
+    for name in ("a.pdf", "b.pdf"):
+        house.batch(name)
+        house.work()
+    house.after(1)
+    assert len(receiver.got) == 2
+    assert house.notifier.trouble.again_at == house.now + WAITS[0]
+
+
+def test_an_address_in_any_script_is_sent_as_the_web_has_it(receiver):
+    base = receiver.url.partition("/hook")[0]
+    post(f"{base}/Büro/日本?an=ä b", b"{}", {}, local=True)
+    paths = [headers["path"] for headers, _ in receiver.got]
+    assert paths == ["/B%C3%BCro/%E6%97%A5%E6%9C%AC?an=%C3%A4%20b"]
+
+
 def test_a_kill_before_the_answer_was_stored_repeats_it_with_the_same_id(tmp_path, receiver):
     house = House(tmp_path, receiver.url)
 
@@ -309,6 +328,7 @@ def test_a_receiver_that_answers_byte_by_byte_is_given_up(monkeypatch):
         {"webhook_urls": ["https://x.org"], "webhook_secret": "topsecret"},
         {"webhook_urls": ["ftp://x.org"], "webhook_secret": "topsecret-topsecret"},
         {"webhook_urls": ["https://me:topsecret@x.org"], "webhook_secret": "a" * 16},
+        {"webhook_urls": ["https://x.org:99999/"], "webhook_secret": "a" * 16},
         {"webhook_secret": "whsec_topsecret-topsecret"},
     ],
 )
