@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -268,10 +268,11 @@ def _adapt(copy: Path, manifest: dict[str, Any], settings: Settings) -> int:
 
 
 def _moved(path: str, roots: dict[str, str]) -> str:
-    """Return a path below one of the old roots as it is below the new one."""
+    """Return a path below one of the old roots as it is below the new one, on any system."""
     for old, new in roots.items():
+        kind = PureWindowsPath if PureWindowsPath(old).drive else PurePosixPath
         try:
-            return str(Path(new) / PurePath(path).relative_to(old))
+            return str(Path(new, *kind(path).relative_to(old).parts))
         except ValueError:
             continue
     return path

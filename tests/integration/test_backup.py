@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import sqlite3
 import tarfile
 import threading
 from contextlib import closing
@@ -81,6 +84,42 @@ def test_what_is_backed_up_while_it_runs_goes_on_where_it_is_restored(here, ther
         assert runtime.people.identify(None, token) is None, "it may have been revoked since"
         assert runtime.people.sessions.open_link(link, None) is None
         assert [share.audience for share in runtime.people.shares.of(first.id)] == [Audience.TEAM]
+
+
+def as_from_windows(source: Path, here: Settings) -> None:
+    """Rewrite a backup as an instance at C:\\Data would have written it."""
+    scratch = source.parent / "rewritten"
+    with tarfile.open(source) as tar:
+        tar.extractall(scratch, filter="data")
+    manifest = {"version": 1, "data_dir": r"C:\Data", "temp_root": r"C:\Data\temp"}
+    (scratch / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with closing(sqlite3.connect(scratch / STORE)) as store, store:
+        for table, column in (("batches", "workspace"), ("jobs", "path")):
+            said = f"replace(replace({column}, ?, ?), '/', '\\')"
+            store.execute(f"UPDATE {table} SET {column} = {said}", (str(here.data_dir), r"C:\Data"))
+    with tarfile.open(source, "w") as tar:
+        for path in sorted(scratch.iterdir()):
+            tar.add(path, path.name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a backup of Windows is at home there")
+def test_a_backup_of_windows_is_restored_elsewhere(here, there, tmp_path):
+    files = [*documents(tmp_path, 1), tmp_path / "broken.pdf"]
+    files[-1].write_bytes(b"%PDF-1.7 and no more")
+    with Runtime(here) as runtime:
+        batch = runtime.submit(files)
+        runtime.wait(batch.id, 60)
+        backup(here, tmp_path / "all.tar")
+    as_from_windows(tmp_path / "all.tar", here)
+    restore(there, tmp_path / "all.tar")
+    with Runtime(there) as runtime:
+        jobs = runtime.jobs(batch.id)
+        assert [job.state for job in jobs] == [State.DONE, State.FAILED]
+        found = [runtime.original(job.id) for job in jobs]
+        assert [path.read_bytes() for path in found] == [path.read_bytes() for path in files]
+        runtime.retry(batch.id)
+        runtime.wait(batch.id, 60)
+        assert runtime.jobs(batch.id)[1].error == jobs[1].error, "it was read again"
 
 
 def test_each_job_that_is_done_in_a_copy_has_its_result_in_it(here, tmp_path):
