@@ -125,7 +125,7 @@ def _note(what: str, error: Exception) -> None:
 def role_of(claims: dict[str, Any], settings: PeopleSettings) -> Role | None:
     """Return what the provider's groups make of somebody; None if they may not come in."""
     said = claims.get(settings.oidc_groups_claim) or []
-    groups = {said} if isinstance(said, str) else {str(one) for one in said}
+    groups = {str(one) for one in (said if isinstance(said, list) else [said])}
     if groups & set(settings.oidc_admin_groups):
         return Role.ADMIN
     if settings.oidc_groups and not groups & set(settings.oidc_groups):

@@ -15,7 +15,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from services.api.oidc import role_of
 from services.config import Settings
+from services.people.models import Role
+from services.people.settings import PeopleSettings
 from services.runtime import Runtime
 from tests.web import client_of
 
@@ -141,3 +144,22 @@ def test_a_sign_in_that_fails_is_a_sentence_and_a_line_in_the_log(
     assert answer.status_code == 403 and said in answer.text and 'class="error"' in answer.text
     assert [one for one in caplog.records if one.name == "services.api.oidc"]
     assert client.runtime.people.sessions.active() == 0
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"),
+    [
+        (["staff", "ops"], Role.ADMIN),
+        (["staff"], Role.PERSON),
+        ("staff", Role.PERSON),
+        ([7], Role.ADMIN),
+        (7, Role.ADMIN),
+        (["visitors"], None),
+        ({"staff": True}, None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_groups_become_a_role_however_the_provider_writes_them(groups, role):
+    names = {"oidc_groups": ("staff",), "oidc_admin_groups": ("ops", "7")}
+    assert role_of({"groups": groups}, PeopleSettings.model_construct(**names)) is role
