@@ -91,8 +91,7 @@ def _warn(document: Document) -> None:
 
 
 def _keep_in_range(count: int) -> None:
-    asked = st.query_params.get("page", "1")
-    if not asked.isdigit() or not 1 <= int(asked) <= count:
+    if st.query_params.get("page", "1") not in map(str, range(1, count + 1)):
         st.query_params["page"] = "1"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
-from pages import components
+from pages import components, context
 from services.audio.transcript import Transcript
 from services.jobs.models import Job
 from services.runtime import Runtime
@@ -19,17 +17,8 @@ def show(runtime: Runtime, job: Job, transcript: Transcript, stamp: str, editabl
         stamp,
         runtime.has_pictures(job.id),
         transcript.duration,
-        _asked_start(),
+        context.number(st.query_params.get("t")) or 0.0,
         editable,
         transcript.misplaced,
         key=f"reader-{job.id}",
     )
-
-
-def _asked_start() -> float:
-    """Return the second that the page's address asks for; 0 where it asks for none."""
-    try:
-        asked = float(st.query_params.get("t", "0"))
-    except ValueError:
-        return 0.0
-    return max(asked, 0.0) if math.isfinite(asked) else 0.0

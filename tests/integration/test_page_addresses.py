@@ -1,0 +1,77 @@
+"""Whatever somebody types into the address of a page, it shows something, and no error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit
+from streamlit.testing.v1 import AppTest
+
+import pages.components
+import pages.context
+from services.config import Settings
+from services.jobs.models import Job, JobFilter
+from services.runtime import Runtime
+from tests import media
+from tests.waiting import until
+
+PAGES = Path(__file__).parents[2] / "pages"
+TYPED = ["²", "1e300", "-1", "nan", "9" * 5000, ""]
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    root = tmp_path_factory.mktemp("addresses")
+    settings = Settings(
+        data_dir=root / "data", device="cpu", engine="whisper", disk_reserve_mb=0, library=True
+    )
+    with Runtime(settings) as runtime:
+        paper = media.write_pdf(root / "paper.pdf", [f"The budget, part {n}." for n in range(12)])
+        batch = runtime.submit([paper, media.DATA / "conf-noempty.wav"])
+        runtime.wait(batch.id, 120)
+        until(lambda: runtime.search("budget"), 60)
+        yield runtime
+
+
+@pytest.fixture
+def jobs(runtime) -> list[Job]:
+    """Return the document and the recording."""
+    return sorted(runtime.find(JobFilter()), key=lambda job: job.kind, reverse=True)
+
+
+@pytest.fixture
+def show(runtime, monkeypatch):
+    monkeypatch.setattr(pages.context, "runtime", lambda: runtime)
+    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
+    monkeypatch.setattr(pages.components, "rows", lambda *_, **__: None)
+
+    def run(page: str, /, **asked: str) -> AppTest:
+        shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
+        for name, value in asked.items():
+            shown.query_params[name] = value
+        return shown.run()
+
+    return run
+
+
+@pytest.mark.parametrize("typed", TYPED, ids=lambda typed: typed[:8])
+def test_a_page_shows_something(show, jobs, typed):
+    document, recording = jobs
+    for page, asked in [
+        ("result.py", {"job": document.id, "page": typed, "find": typed}),
+        ("result.py", {"job": recording.id, "t": typed}),
+        ("result.py", {"job": typed}),
+        ("batch.py", {"batch": typed}),
+        ("search.py", {"q": "budget", "page": typed, "when": typed, "kind": typed}),
+        ("search.py", {"q": typed, "page": typed}),
+    ]:
+        shown = show(page, **asked)
+        assert not shown.exception, (page, asked)
+        assert [title.value for title in shown.title]
+
+
+def test_a_page_of_a_document_that_there_is_not_is_the_first(show, jobs):
+    for typed, number in (("12", "12"), ("13", "1"), ("²", "1")):
+        shown = show("result.py", job=jobs[0].id, page=typed)
+        assert "".join(shown.query_params.get("page", "1")) == number
