@@ -258,7 +258,7 @@ class Settings(BaseSettings, PeopleSettings):
     @field_validator("llm_url", mode="after")
     @classmethod
     def _model_address(cls, url: str | None) -> str | None:
-        if url is not None and not _is_web_address(url):
+        if url and not _is_web_address(url):
             raise ValueError("it is no address of the form http://host:11434/v1")
         if "@" in urlsplit(url or "").netloc:
             raise ValueError("a name or a password in it would be shown; the key goes into llm_key")

@@ -119,12 +119,17 @@ def test_a_failure_names_the_host_and_nothing_else_of_the_address():
 
 
 @pytest.mark.parametrize(
-    "url", ["http://u:topsecret@x/v1", "http://u@x", "localhost:1", "file:///x"]
+    "url",
+    ["http://u:topsecret@x/v1", "http://u@x", "localhost:1", "file:///x", "http://x:99999/v1"],
 )
 def test_an_address_with_a_password_in_it_is_refused(url):
     with pytest.raises(SettingsError, match="llm_url: (a name or a password|it is no)") as raised:
         load_settings(llm_url=url)
     assert "topsecret" not in str(raised.value)
+
+
+def test_an_empty_address_is_none():
+    assert not load_settings(llm_url="").llm_url
 
 
 def test_a_passing_failure_is_tried_again(server, model):
