@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def team(data):
-    """A server on which ana is the admin and bo a person."""
+@contextlib.contextmanager
+def serving_team(data: Path) -> Iterator[str]:
+    """Serve a data directory on which ana is the admin and bo a person."""
     command(data, "users", "add", "ana", "--admin", "--password-stdin", typed=WORD + "\n")
     command(data, "users", "add", "bo", "--password-stdin", typed=WORD + "\n")
     with serving(data, SCRIPTORIUM_MODE="accounts") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def team(data):
+    with serving_team(data) as address:
+        yield address
+
+
+@pytest.fixture
+def new_team(tmp_path):
+    """A server that a test has for itself, and finds as new when it is run again."""
+    with serving_team(tmp_path / "data") as address:
         yield address
 
 
@@ -76,7 +90,8 @@ def submit(page: Page, file: Path) -> None:
     expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
 
 
-def test_people_see_their_own_and_what_is_shared(team, open_page, tmp_path):
+def test_people_see_their_own_and_what_is_shared(new_team, open_page, tmp_path):
+    team = new_team
     media.write_pdf(tmp_path / "plan of bo.pdf", ["What bo plans."])
     bo = open_page(f"{team}/batches")
     expect(bo.get_by_text("Sign in to see your batches.")).to_be_visible()
