@@ -1,9 +1,10 @@
-"""Addresses that requests of ours shall not reach unless the operator says so."""
+"""Addresses of the web: what is one, and which ones requests of ours shall not reach."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -12,6 +13,16 @@ _METADATA = frozenset({"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:
 169.254.169.254."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_web_address(url: str) -> bool:
+    """Whether a text is an address of the form http://host or https://host:port/path."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0  # asking raises where it is none at all
+    except ValueError:
+        return False
+    return usable and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def is_local(address: str) -> bool:

@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from services.addresses import is_web_address
 from services.errors import SettingsError
 from services.people.settings import PeopleSettings
 from services.watch.folder import OWNER, WatchedFolder, check_folders
@@ -250,7 +251,7 @@ class Settings(BaseSettings, PeopleSettings):
     @classmethod
     def _web_addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         for url in urls:
-            if not _is_web_address(url) or "@" in urlsplit(url).netloc:
+            if not is_web_address(url) or "@" in urlsplit(url).netloc:
                 # Without the address itself, which may hold a password.
                 raise ValueError("one of them is no address of the form https://host/path")
         return urls
@@ -258,7 +259,7 @@ class Settings(BaseSettings, PeopleSettings):
     @field_validator("llm_url", mode="after")
     @classmethod
     def _model_address(cls, url: str | None) -> str | None:
-        if url and not _is_web_address(url):
+        if url and not is_web_address(url):
             raise ValueError("it is no address of the form http://host:11434/v1")
         if "@" in urlsplit(url or "").netloc:
             raise ValueError("a name or a password in it would be shown; the key goes into llm_key")
@@ -392,15 +393,6 @@ def load_settings(**values: Any) -> Settings:
         raise SettingsError(_explain(error)) from error
     except ValueError as error:  # a JSON list in a variable that cannot be parsed
         raise SettingsError(f"Scriptorium cannot start: {error}.") from error
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        usable = parts.port != 0  # asking raises where it is none at all
-    except ValueError:
-        return False
-    return usable and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _explain(error: ValidationError) -> str:

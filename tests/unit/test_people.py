@@ -475,6 +475,12 @@ def test_the_names_that_a_server_answers_to():
     assert "s.example" in named.host_names and named.is_secure
 
 
+@pytest.mark.parametrize("url", ["s.example", "ftp://s.example", "https://s.example:99999"])
+def test_an_address_that_nobody_can_open_is_refused(url):
+    with pytest.raises(ValueError, match="no address of the form"):
+        PeopleSettings(public_url=url)
+
+
 def test_a_provider_needs_all_its_settings():
     with pytest.raises(ValueError, match="oidc_client_id, oidc_client_secret"):
         PeopleSettings(mode="oidc", public_url="https://s.example", oidc_issuer="https://p.example")
