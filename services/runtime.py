@@ -308,10 +308,10 @@ class Runtime(Front):
         return next((lane.paused for lane in self._lanes if lane.paused), None)
 
     def _keep_house(self) -> None:
-        """Let go of what need not be kept; the pulse calls it."""
+        """Let go of what need not be kept; the pulse calls it, every few seconds."""
         self._retention.round()
         self._making_room.round()
-        give_back()  # a busy minute's memory, which the C library would keep for good
+        give_back()  # what models and uploads freed, which the C library would keep for good
 
     def _store_answers(self) -> None:
         self._store.paused()

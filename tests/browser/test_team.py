@@ -91,9 +91,8 @@ def submit(page: Page, file: Path) -> None:
 
 
 def test_people_see_their_own_and_what_is_shared(new_team, open_page, tmp_path):
-    team = new_team
     media.write_pdf(tmp_path / "plan of bo.pdf", ["What bo plans."])
-    bo = open_page(f"{team}/batches")
+    bo = open_page(f"{new_team}/batches")
     expect(bo.get_by_text("Sign in to see your batches.")).to_be_visible()
     sign_in(bo, "bo", "not the password")
     expect(bo.get_by_role("alert")).to_contain_text("name or the password is wrong")
@@ -103,9 +102,9 @@ def test_people_see_their_own_and_what_is_shared(new_team, open_page, tmp_path):
     expect(bo.get_by_role("link", name="System")).to_have_count(0)
     batches, files = (bo.context.new_page() for _ in range(2))
     for page, path in ((batches, "batches"), (files, "files")):
-        page.goto(f"{team}/{path}")
+        page.goto(f"{new_team}/{path}")
         expect(page.get_by_text("Nothing here yet")).to_be_visible()
-    bo.goto(team)
+    bo.goto(new_team)
     submit(bo, tmp_path / "plan of bo.pdf")
     batch = bo.url
     # What was open meanwhile shows it by itself.
@@ -117,7 +116,7 @@ def test_people_see_their_own_and_what_is_shared(new_team, open_page, tmp_path):
     ana = open_page(batch)
     sign_in(ana, "ana")
     expect(ana.get_by_text("There is no such batch")).to_be_visible()
-    ana.goto(f"{team}/team")
+    ana.goto(f"{new_team}/team")
     expect(ana.get_by_text("bo: 1 file")).to_be_visible()
     expect(ana.get_by_text("plan of bo")).to_have_count(0)
     ana.get_by_role("button", name="Open: bo: 1 file").click()
@@ -125,7 +124,7 @@ def test_people_see_their_own_and_what_is_shared(new_team, open_page, tmp_path):
     ana.get_by_label("Why").press("Enter")
     expect(ana.get_by_role("heading", name="plan of bo.pdf")).to_be_visible()
     expect(ana.get_by_role("button", name="More")).to_have_count(0)
-    ana.goto(f"{team}/team")
+    ana.goto(f"{new_team}/team")
     expect(ana.get_by_text("of bo: bo asked for help")).to_be_visible()
 
     # A link shows it to a guest, until it is ended.

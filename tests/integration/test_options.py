@@ -6,17 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import streamlit
 from streamlit.testing.v1 import AppTest
 
-import pages.components
 import pages.context
 from services.config import Settings
 from services.jobs.models import JobFilter, Options, State
 from services.runtime import Runtime
-from tests import media
+from tests import media, shown
 
-PAGES = Path(__file__).parents[2] / "pages"
 SPEECH = {"Speech engine", "Language spoken", "Text in"}
 SCANS = {"Text of PDFs", "OCR of scanned pages"}
 
@@ -35,16 +32,11 @@ def runtime(tmp_path_factory):
 def show(runtime, monkeypatch):
     """Run a page and return it."""
     monkeypatch.setattr(pages.context, "runtime", lambda: runtime)
-    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
-    monkeypatch.setattr(pages.components, "rows", lambda *_, **__: None)
 
     def run(page: str, **asked: str) -> AppTest:
-        shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
-        for name, value in asked.items():
-            shown.query_params[name] = value
-        shown.run()
-        assert not shown.exception, shown.exception
-        return shown
+        opened = shown.show(monkeypatch, page, asked)
+        assert not opened.exception, opened.exception
+        return opened
 
     return run
 

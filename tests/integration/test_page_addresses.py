@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import pytest
-import streamlit
-from streamlit.testing.v1 import AppTest
 
-import pages.components
 import pages.context
 from services.config import Settings
 from services.jobs.models import Job, JobFilter
 from services.runtime import Runtime
-from tests import media
+from tests import media, shown
 from tests.waiting import until
 
-PAGES = Path(__file__).parents[2] / "pages"
 TYPED = ["²", "1e300", "-1", "nan", "9" * 5000, ""]
 
 
@@ -43,16 +39,7 @@ def jobs(runtime) -> list[Job]:
 @pytest.fixture
 def show(runtime, monkeypatch):
     monkeypatch.setattr(pages.context, "runtime", lambda: runtime)
-    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
-    monkeypatch.setattr(pages.components, "rows", lambda *_, **__: None)
-
-    def run(page: str, /, **asked: str) -> AppTest:
-        shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
-        for name, value in asked.items():
-            shown.query_params[name] = value
-        return shown.run()
-
-    return run
+    return partial(shown.show, monkeypatch)
 
 
 @pytest.mark.parametrize("typed", TYPED, ids=lambda typed: typed[:8])
@@ -66,12 +53,12 @@ def test_a_page_shows_something(show, jobs, typed):
         ("search.py", {"q": "budget", "page": typed, "when": typed, "kind": typed}),
         ("search.py", {"q": typed, "page": typed}),
     ]:
-        shown = show(page, **asked)
-        assert not shown.exception, (page, asked)
-        assert [title.value for title in shown.title]
+        opened = show(page, asked)
+        assert not opened.exception, (page, asked)
+        assert [title.value for title in opened.title]
 
 
 def test_a_page_of_a_document_that_there_is_not_is_the_first(show, jobs):
     for typed, number in (("12", "12"), ("13", "1"), ("²", "1")):
-        shown = show("result.py", job=jobs[0].id, page=typed)
-        assert "".join(shown.query_params.get("page", "1")) == number
+        opened = show("result.py", {"job": jobs[0].id, "page": typed})
+        assert "".join(opened.query_params.get("page", "1")) == number

@@ -26,7 +26,6 @@ from services.files.operations import write_atomic
 from services.files.scratch import scratch_dir
 from services.files.wav import write_wav
 from services.gpu import memory_errors, require_answer
-from services.heap import give_back
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +42,6 @@ can be put right, and files of a manifest are padded too."""
 
 CPU_BATCH_SECONDS = 120.0
 """Audio in one call on a CPU: more of it is not faster there, and progress would stand still."""
-
-CALLS_BETWEEN_TRIMS = 16
-"""Calls on a CPU after which the memory that they freed is given back."""
 
 MOST_BATCH_SECONDS = 1200.0
 """Audio in one call on a GPU at most: more is not faster, and progress would stand still."""
@@ -87,7 +83,6 @@ class NemoEngine:
         self.device = device
         self.batch_seconds = CPU_BATCH_SECONDS
         self.cores = 0
-        self._calls = 0
         _cores()
         self._model = model
         self._precision = precision
@@ -107,9 +102,6 @@ class NemoEngine:
             found = found[0]
         if len(found) != len(batch):
             raise RuntimeError(f"NeMo returned {len(found)} results for {len(batch)} clips")
-        self._calls += 1
-        if self.device == "cpu" and self._calls % CALLS_BETWEEN_TRIMS == 0:
-            give_back()
         return [
             _hypothesis(
                 one,

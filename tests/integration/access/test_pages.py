@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +13,7 @@ import pages.context
 import services.runtime
 from services.api.door import COOKIE
 from tests.integration.access.house import SECRET
-
-PAGES = Path(__file__).parents[3] / "pages"
+from tests.shown import show
 
 ASKED = {
     "upload.py": {},
@@ -42,13 +40,9 @@ def shown_to(house, monkeypatch, page: str, who: str) -> tuple[AppTest, list, st
     """Open a page as somebody; return it, what its lists were given, and all that it says."""
     front = house.front(who)
     monkeypatch.setattr(pages.context, "runtime", lambda: front)
-    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
-    listed = []
-    monkeypatch.setattr(pages.components, "rows", lambda items, **_: listed.extend(items))
-    shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
-    for name, value in ASKED[page].items():
-        shown.query_params[name] = getattr(house, value)
-    shown.run()
+    listed: list = []
+    asked = {name: getattr(house, value) for name, value in ASKED[page].items()}
+    shown = show(monkeypatch, page, asked, listed.extend)
     titles = [title.value for title in shown.title]
     said = f"{shown.main} {titles} {listed}".replace("\\", "")  # names are shown as they are
     return shown, listed, said
@@ -90,16 +84,11 @@ def test_the_end_of_a_batch_is_told_to_its_owner_only(house, monkeypatch, who):
 def open_page(house, monkeypatch):
     """Open a page as a browser with a session's secret does, which may end meanwhile."""
     monkeypatch.setattr(services.runtime, "running", [house.runtime])
-    monkeypatch.setattr(streamlit, "page_link", lambda *_, **__: None)  # needs the frame
-    monkeypatch.setattr(pages.components, "rows", lambda items, **_: None)
 
     def opened(page: str, secret: str | None, **parameters: str) -> AppTest:
         cookies = {COOKIE: secret} if secret else {}
         monkeypatch.setattr(pages.context, "cookies", lambda: cookies)
-        shown = AppTest.from_file(str(PAGES / page), default_timeout=60)
-        for name, value in parameters.items():
-            shown.query_params[name] = value
-        return shown.run()
+        return show(monkeypatch, page, parameters)
 
     return opened
 
