@@ -16,7 +16,8 @@ from services.audio.engines.host import EngineStatus
 from services.audio.fetching import Cancelled
 from services.config import Settings
 from services.runtime import Runtime
-from tests.integration.test_options import PAGES, press
+from tests.integration.test_options import press
+from tests.shown import PAGES
 from tests.unit.test_catalog import lay
 from tests.waiting import until
 
