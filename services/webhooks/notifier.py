@@ -86,11 +86,16 @@ class Notifier:
         self._thread.join(WHOLE)
 
     def round(self) -> None:
-        """Tell whom it is time to tell."""
+        """Tell whom it is time to tell.
+
+        One that fails is not asked again in the same round: its timeouts would add up, one for
+        each batch, and the others wait for all of them.
+        """
+        failed: set[str] = set()
         for ending in self._store.due_endings(self._clock()):
             if time.monotonic() > self._stop_by:
                 return
-            self._tell(ending)
+            self._tell(ending, failed)
 
     def _run(self) -> None:
         stopping = False
@@ -101,7 +106,7 @@ class Notifier:
             except Exception:  # the store: a lock, a full disk
                 log.exception("the webhooks could not be told")
 
-    def _tell(self, ending: Ending) -> None:
+    def _tell(self, ending: Ending, failed: set[str]) -> None:
         body = (ending.body or self._summary(ending)) if self._urls else None
         if body is None:  # nobody to tell, or nothing to tell of
             self._store.save_ending(replace(ending, due_at=None))
@@ -112,7 +117,12 @@ class Notifier:
         told = {url: ending.told.get(url, first) for url in self._urls}
         for url, known in list(told.items()):
             if known["due_at"] is not None and known["due_at"] <= self._clock():
-                told[url] = self._deliver(url, ending, body, known["tries"])
+                if url in failed:
+                    told[url] = {**known, "due_at": self._clock() + WAITS[0]}
+                else:
+                    told[url] = self._deliver(url, ending, body, known["tries"])
+                    if "error" in told[url]:
+                        failed.add(url)
             due_at = min((t["due_at"] for t in told.values() if t["due_at"]), default=None)
             kept = None if due_at is None else body
             self._store.save_ending(replace(ending, due_at=due_at, body=kept, told=told))

@@ -208,6 +208,30 @@ def test_one_receiver_that_fails_does_not_repeat_the_other(tmp_path, receiver):
     assert house.notifier.trouble.url == dead and house.notifier.trouble.tries == 2
 
 
+def test_a_dead_receiver_is_asked_once_a_round_and_keeps_nobody_waiting(tmp_path):
+    dead, alive = "http://dead.example/", "http://alive.example/"
+    asked: list[str] = []
+
+    def send(url: str, *_: object, **__: object) -> None:
+        asked.append(url)
+        if url == dead:
+            raise NotDelivered("dead.example cannot be reached: timed out.")
+
+    house = House(tmp_path, dead, alive)
+    house.notifier = Notifier(house.settings, house.store, lambda: house.now, send)
+    for number in range(25):
+        house.batch(f"{number}.pdf")
+    house.work()
+    house.after(1)
+    house.after(1)
+    assert asked.count(alive) == 25
+    assert asked.count(dead) == 2
+    while house.store.due_endings(house.now + 1e9):
+        house.after(WAITS[-1])
+    assert asked.count(dead) == 25 * (len(WAITS) + 1), "each was tried as often as one alone"
+    assert asked.count(alive) == 25
+
+
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "xn--0.org"])
 def test_a_name_that_no_host_can_have_keeps_nobody_else_waiting(tmp_path, receiver, host):
     house = House(tmp_path, f"https://{host}/hook", receiver.url)
