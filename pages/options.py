@@ -11,11 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 from pages import reading
 from pages.views import voices
 from pages.views.speech_models import ENGINES
-from services.audio import languages
+from services.audio import languages, tracks
 from services.audio.checkpoints import DIGITS, shown
 from services.jobs.models import JobFilter, Kind, Options
 from services.people.terms import of_lines
 from services.runtime import Runtime
+
+MOST_TRACKS = 8
+"""Sound tracks that are offered by number."""
 
 
 def choose(runtime: Runtime, key: str, default: Options, kinds: Collection[Kind]) -> Options:
@@ -88,6 +91,7 @@ def _speech(runtime: Runtime, key: str, default: Options) -> Options:
         key=f"{key}-hotwords",
         height=100,
     )
+    track = _track(default.track, f"{key}-track")
     speakers = st.checkbox(
         "Tell speakers apart",
         default.speakers,
@@ -103,6 +107,7 @@ def _speech(runtime: Runtime, key: str, default: Options) -> Options:
         translate_to=target,
         hotwords=of_lines(terms),
         speakers=speakers,
+        track=track,
     )
 
 
@@ -125,6 +130,22 @@ def _engines(runtime: Runtime, default: Options) -> dict[tuple[str, str | None],
     if own not in found:  # as a file was submitted: by a program, or before the model went
         found[own] = f"{ENGINES[default.engine]}: {shown(default.model or 'as the server is set')}"
     return found
+
+
+def _track(chosen: int, key: str) -> int:
+    """Offer the sound tracks of a recording; return the one that is chosen."""
+    words = {1: "The first", tracks.ALL: "All of them, mixed"}
+    numbers = [*words, *sorted({*range(2, MOST_TRACKS + 1), chosen} - {*words})]
+    number: int = st.selectbox(
+        "Sound track",
+        numbers,
+        numbers.index(chosen),
+        format_func=lambda number: words.get(number, f"Number {number}"),
+        key=key,
+        help="Of recordings with several, as some recorders and screen recordings have: one for "
+        "each microphone, program or language.",
+    )
+    return number
 
 
 def _language(

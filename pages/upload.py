@@ -69,6 +69,9 @@ if uploads:
                         str(upload.found.kind),
                         context.length(upload.found.kind, upload.found.length),
                         context.size(upload.file.size),
+                        context.plural(upload.found.tracks, "sound track")
+                        if upload.found.tracks > 1
+                        else "",
                         "needs its password after the start" if upload.found.locked else "",
                     )
                     if part

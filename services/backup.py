@@ -41,7 +41,7 @@ VERSION = 1
 MANIFEST, STORE, PASSAGES = "manifest.json", "scriptorium.db", "library.arrow"
 RESULTS, UPLOADS = "results", "uploads"
 
-_MADE_AGAIN = ("pages", "peaks.bin", "sound.m4a")
+_MADE_AGAIN = ("pages", "peaks*.bin", "sound*.m4a")
 """What is made of a result whenever it is missing."""
 
 
@@ -186,7 +186,7 @@ def _add_tree(tar: tarfile.TarFile, directory: Path, name: str) -> set[str]:
     if not directory.is_dir():
         return found
     for path in sorted(directory.iterdir()):
-        if path.name in _MADE_AGAIN or path.name.startswith(operations.PART):
+        if any(map(path.match, (*_MADE_AGAIN, f"{operations.PART}*"))):
             continue
         if path.is_file() and not operations.is_link(path):
             try:

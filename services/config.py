@@ -91,6 +91,9 @@ class Settings(BaseSettings, PeopleSettings):
     speakers: bool = False
     """Whether speakers are told apart in new batches."""
 
+    track: int = Field(1, ge=0, le=32)
+    """Which sound track of a recording new batches read; 0 for all of them, mixed."""
+
     hotwords: tuple[str, ...] = ()
     """Names and terms of the team's, which every new batch listens for unless it is changed."""
 

@@ -111,6 +111,7 @@ class Front(Shelves):
             ocr_languages=settings.ocr_languages,
             hotwords=tuple(dict.fromkeys((*self.people.terms(), *settings.hotwords))),
             speakers=settings.speakers,
+            track=settings.track,
         )
 
     def common_options(self, wanted: JobFilter) -> Options:

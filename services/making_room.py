@@ -61,10 +61,10 @@ class MakingRoom:
         self._clock = clock
         self._last = -PAUSE
         self._steps: dict[str, Callable[[], Iterator[int]]] = {
-            "images": lambda: self._files("pages", "sound.m4a"),
+            "images": lambda: self._files("pages", "sound*.m4a"),
             "earlier": lambda: self._files("previous.json"),
             "failed": self._failed,
-            "originals": lambda: self._files("original*", "sound.m4a"),
+            "originals": lambda: self._files("original*", "sound*.m4a"),
             "results": self._results,
         }
 

@@ -233,7 +233,7 @@ class View(Team):
             UnreadableMedia: it cannot be decoded.
         """
         job, original = self._recording(job_id)
-        return self._transcripts.peaks(job_id, original, job.name)
+        return self._transcripts.peaks(job, original)
 
     def sound(self, job_id: str) -> Path | None:
         """Return a copy of a recording that every browser plays; None while it is being made.
@@ -243,7 +243,7 @@ class View(Team):
             ScriptoriumError: it could not be made.
         """
         job, original = self._recording(job_id)
-        return self._sounds.copy(job_id, original, job.name)
+        return self._sounds.copy(job, original)
 
     def has_pictures(self, job_id: str) -> bool:
         """Whether a recording is a video, by what its file holds; False where it is not kept."""

@@ -54,34 +54,62 @@ def write_sound(
     codec: str = "pcm_s16le",
     layout: str = "mono",
     video: bool = False,
-    tracks: int = 1,
 ) -> Path:
-    """Encode `samples` into the container that the suffix names, softer in each further track.
+    """Encode `samples` into the container that the suffix names.
 
     They are in both channels of stereo, and in the centre of 5.1 as speech in films is.
     """
     with av.open(str(path), "w") as container:
         picture = _picture(container) if video else None
-        streams = [container.add_stream(codec, rate=rate) for _ in range(tracks)]
-        for stream in streams:
-            stream.layout = layout
-            if codec in PCM:
-                stream.format = PCM[codec]
-            else:
-                stream.bit_rate = 128_000
-            if codec == "vorbis":  # FFmpeg's own encoder
-                stream.options = {"strict": "-2"}
+        stream = container.add_stream(codec, rate=rate)
+        stream.layout = layout
+        if codec in PCM:
+            stream.format = PCM[codec]
+        else:
+            stream.bit_rate = 128_000
+        if codec == "vorbis":  # FFmpeg's own encoder
+            stream.options = {"strict": "-2"}
         if picture is not None:
             _encode_picture(container, picture, len(samples) / rate)
         channels = np.tile(samples, (av.AudioLayout(layout).nb_channels, 1))
         if layout == "5.1":
             channels[[0, 1, 3, 4, 5]] = 0
-        for number, stream in enumerate(streams, start=1):
-            frame = av.AudioFrame.from_ndarray(channels / number, format="fltp", layout=layout)
-            frame.sample_rate = rate
-            frame.pts = 0
-            for packet in [*stream.encode(frame), *stream.encode(None)]:
-                container.mux(packet)
+        frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
+        frame.sample_rate = rate
+        frame.pts = 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+def write_tracks(
+    path: Path,
+    *sounds: Any,
+    rate: int = 8000,
+    codec: str = "pcm_s16le",
+    video: bool = False,
+) -> Path:
+    """Write a file with a mono track for each of `sounds`, a second of each in turn.
+
+    A second that begins with NaN is left out, as of a microphone that is switched off.
+    """
+    with av.open(str(path), "w") as container:
+        picture = _picture(container) if video else None
+        streams = [container.add_stream(codec, rate=rate, layout="mono") for _ in sounds]
+        for stream in streams:
+            stream.format = PCM.get(codec, stream.codec.audio_formats[0].name)
+        if picture is not None:
+            _encode_picture(container, picture, max(map(len, sounds)) / rate)
+        for at in range(0, max(map(len, sounds)), rate):
+            for stream, sound in zip(streams, sounds, strict=True):
+                if (part := sound[at : at + rate]).size and not np.isnan(part[0]):
+                    frame = av.AudioFrame.from_ndarray(
+                        np.asarray(part, np.float32)[None], "fltp", "mono"
+                    )
+                    frame.sample_rate, frame.pts = rate, at
+                    container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
     return path
 
 

@@ -27,7 +27,7 @@ def _register(name: str, css: str, scripts: Sequence[str]) -> Any:
     )
 
 
-_READER = ("tools", "wave", "passages", "search", "edits", "places", "reader")
+_READER = ("tools", "wave", "passages", "search", "edits", "places", "track", "reader")
 
 _rows = _register("rows", "rows.css", ["rows.js"])
 _news = _register("news", "news.css", ["news.js"])
@@ -104,6 +104,7 @@ def reader(
     start: float,
     editable: bool,
     misplaced: bool,
+    other_track: bool,
     key: str,
 ) -> None:
     """Show a recording and its transcript, which follow each other; both come by our routes.
@@ -114,6 +115,7 @@ def reader(
         start: Where it shall begin, in seconds.
         editable: Whether this person may correct it.
         misplaced: Whether browsers play it at other times than those of the transcript.
+        other_track: Whether the transcript is not of the first sound track, which they play.
     """
     files = f"/files/{quote(job_id)}"
     data = {
@@ -124,6 +126,7 @@ def reader(
         "start": start,
         "editable": editable,
         "misplaced": misplaced,
+        "otherTrack": other_track,
         "addresses": {
             "text": f"{files}/reader.json",
             "sound": f"{files}/sound.m4a",

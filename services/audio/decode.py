@@ -10,8 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from services.audio import SAMPLE_RATE, bare
-from services.audio.resample import Resampler
+from services.audio import SAMPLE_RATE, bare, tracks
 from services.audio.timeline import APART, TO_THE_END, Timeline, duration
 from services.audio.wav import is_unfinished, plain_blocks, read_header
 from services.errors import UnreadableMedia
@@ -54,11 +53,12 @@ _PROBE_WAV = _OPEN | {"max_size": "4096", "probesize": "2048"}
 class MediaInfo:
     """What a file says of itself: `duration` in seconds where it says so, and if it has video.
 
-    The picture on a record's cover is none.
+    The picture on a record's cover is none. `tracks` is how many sound tracks it has.
     """
 
     duration: float | None
     video: bool
+    tracks: int = 1
 
 
 def probe(path: Path, name: str | None = None) -> MediaInfo:
@@ -73,11 +73,11 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
     if header is not None and header.plain:
         return MediaInfo(header.seconds, video=False)
     with _opened(path, name, _PROBE_WAV) as container:
-        stream = _sound(container, name)
+        [stream, *_] = tracks.choose(container, tracks.ALL, name)
         length = _duration(container, stream)
         if length is None and path.stat().st_size <= COUNTED:
             length = bare.counted(container, stream)
-        return MediaInfo(length, _moves(container))
+        return MediaInfo(length, _moves(container), len(container.streams.audio))
 
 
 class Decoder:
@@ -89,11 +89,19 @@ class Decoder:
         path: An absolute path.
         name: What the person calls the file, for messages.
         longest: Seconds of sound that it may hold; None for any number.
+        track: Which of its sound tracks is read, from 1; `tracks.ALL` for all of them, mixed.
     """
 
-    def __init__(self, path: Path, name: str | None = None, longest: float | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str | None = None,
+        longest: float | None = None,
+        track: int = 1,
+    ) -> None:
         self.path = path
         self.name = name or path.name
+        self._track = track
         self._longest = longest
         self.declared: float | None = None
         """Duration that the file's header promises, in seconds, once decoding has begun."""
@@ -113,7 +121,7 @@ class Decoder:
         """
         with _read(self.path, self.name) as handle:
             header = read_header(handle)
-            if header is not None and header.plain:
+            if header is not None and header.plain and self._track in (1, tracks.ALL):
                 self.declared = header.seconds
                 for block in plain_blocks(handle, header, BLOCK_SECONDS):
                     self._count(block.size)
@@ -138,31 +146,24 @@ class Decoder:
         pending: list[Samples] = []
         held = 0
         with _opened(self.path, self.name) as container:
-            stream = _sound(container, self.name)
-            if (tracks := len(container.streams.audio)) > 1:
-                self.notes.append(
-                    f"The file has {tracks} sound tracks, and only the first is read. To have "
-                    "another one, save it to a file of its own."
-                )
-            stream.thread_type = "AUTO"
-            self.declared = _duration(container, stream)
-            timeline = Timeline(container, stream)
-            resampler = Resampler()
-            packets = container.demux(stream)
+            streams = tracks.choose(container, self._track, self.name)
+            self.declared = max(
+                filter(None, (_duration(container, s) for s in streams)), default=None
+            )
+            sound = tracks.Sound(container, streams)
+            if note := tracks.note(container.streams.audio, self._track):
+                self.notes.append(note)
+            packets = container.demux(*streams)
             while True:
-                sound: list[Samples] = []
+                parts: list[Samples] = []
                 try:
                     packet = next(packets, None)
                     if packet is None:
                         break
-                    timeline.pass_packet(packet)
+                    sound.pass_packet(packet)
                     for frame in packet.decode():
                         self._check_frame(frame)
-                        if silence := timeline.silence_before(frame):
-                            sound += [*resampler.flush(), *_silence(silence)]
-                        sound += resampler.resample(frame)
-                    if packet.size == 0:  # the flush at the end
-                        sound += resampler.flush()
+                        parts += sound.add(packet, frame)
                 except av.error.EOFError:
                     pass
                 except (av.error.FFmpegError, ValueError):
@@ -174,7 +175,7 @@ class Decoder:
                         break
                     continue
                 broken = 0
-                for samples in sound:
+                for samples in parts:
                     pending.append(samples)
                     held += samples.size
                     if held >= BLOCK_SECONDS * SAMPLE_RATE:
@@ -183,19 +184,20 @@ class Decoder:
                         invalid += bad
                         yield block
                         pending, held = [], 0
-        self._place(timeline)
-        self._count(held)
-        last, bad = _finite(np.concatenate([*pending, np.zeros(0, np.float32)]))
+        self._place(sound.timelines)
+        rest = np.concatenate([*pending, *sound.rest(), np.zeros(0, np.float32)])
+        self._count(rest.size)
+        last, bad = _finite(rest)
         self._check(damaged, invalid + bad)
-        if held:
+        if last.size:
             yield last
 
-    def _place(self, timeline: Timeline) -> None:
-        self.misplaced = timeline.misplaced
-        if timeline.gaps > APART:
+    def _place(self, timelines: list[Timeline]) -> None:
+        self.misplaced = any(timeline.misplaced for timeline in timelines)
+        if (gaps := max(timeline.gaps for timeline in timelines)) > APART:
             self.notes.append(
-                f"{timeline.gaps:.1f} s of sound are missing between the file's timestamps, and "
-                "are silent here."
+                f"{gaps:.1f} s of sound are missing between the file's timestamps, and are silent "
+                "here."
             )
 
     def _check_frame(self, frame: Any) -> None:
@@ -241,13 +243,6 @@ class Decoder:
             )
 
 
-def _silence(seconds: float) -> Iterator[Samples]:
-    left = round(seconds * SAMPLE_RATE)
-    while left > 0:
-        yield np.zeros(min(left, BLOCK_SECONDS * SAMPLE_RATE), np.float32)
-        left -= BLOCK_SECONDS * SAMPLE_RATE
-
-
 def _finite(samples: Samples) -> tuple[Samples, int]:
     """Return `samples` with silence in place of NaN and infinity, and how many these were."""
     good = np.isfinite(samples)
@@ -279,18 +274,6 @@ def _opened(path: Path, name: str, wav: dict[str, str] = _OPEN_WAV) -> Any:
             f"“{name}” cannot be read as audio or video: its content is of another kind, "
             "damaged or incomplete. Check that it plays, and upload it again."
         ) from error
-
-
-def _sound(container: Any, name: str) -> Any:
-    if not container.streams.audio:
-        raise UnreadableMedia(f"“{name}” has no sound: the file holds no audio track.")
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:
-        raise UnreadableMedia(
-            f"“{name}” cannot be read as audio or video: its sound is of a kind that is not known, "
-            "or damaged. Check that it plays, and upload it again."
-        )
-    return stream
 
 
 def _moves(container: Any) -> bool:

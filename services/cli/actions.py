@@ -73,6 +73,7 @@ def run(
     engine: str | None,
     model: str | None,
     speakers: bool | None,
+    track: int | None,
     owner: str,
     wait: bool,
     as_json: bool,
@@ -94,7 +95,12 @@ def run(
             raise UsageError(str(error)) from None
     with Session(settings, work=wait) as session:
         front = session.front
-        given: dict[str, Any] = {"engine": engine, "model": model, "speakers": speakers}
+        given: dict[str, Any] = {
+            "engine": engine,
+            "model": model,
+            "speakers": speakers,
+            "track": track,
+        }
         chosen = {name: value for name, value in given.items() if value not in (None, "")}
         options = replace(front.default_options(), **chosen)
         workspace = front.new_workspace()

@@ -101,6 +101,10 @@ def run(
         bool | None,
         typer.Option("--speakers/--no-speakers", help="Whether to tell speakers apart."),
     ] = None,
+    track: Annotated[
+        int | None,
+        typer.Option(min=0, max=32, help="Sound track of a recording: 1, 2, …; 0 for all, mixed."),
+    ] = None,
     owner: Annotated[str, typer.Option(help="Whose batch it is.")] = "local",
     wait: Wait = True,
     json: Json = False,
@@ -119,6 +123,7 @@ def run(
             engine=engine.value if engine else None,
             model=model,
             speakers=speakers,
+            track=track,
             owner=owner,
             wait=wait,
             as_json=json,

@@ -77,6 +77,8 @@ class Inspection:
     """Why it cannot be processed, for a person; None when it can."""
     locked: bool = False
     """Whether it needs a password, which its job asks for."""
+    tracks: int = 1
+    """How many sound tracks it has, of audio."""
 
 
 class Inspector:
@@ -200,7 +202,7 @@ class Inspector:
                     "Upload audio, video or PDF."
                 ) from None
             raise
-        return Inspection(Kind.AUDIO, info.duration)
+        return Inspection(Kind.AUDIO, info.duration, tracks=info.tracks)
 
 
 def _not_stored(path: Path, error: OSError | ScriptoriumError) -> NewJob:

@@ -63,10 +63,19 @@ class Options:
     """Names and terms that may be said."""
     speakers: bool = False
     """Whether speakers are told apart when the transcript is there."""
+    track: int = 1
+    """Which sound track of a recording is read, from 1; 0 for all of them, mixed."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options as JSON keeps them."""
-        return asdict(self) | {"hotwords": list(self.hotwords)}
+        """Return the options as JSON keeps them; the track only where it is not the first.
+
+        So it is equal to what was kept before there was a choice: of half a recording, or of what
+        a watched folder has had.
+        """
+        values = asdict(self) | {"hotwords": list(self.hotwords)}
+        if self.track == 1:
+            del values["track"]
+        return values
 
     @property
     def hearing(self) -> tuple[object, ...]:
@@ -77,6 +86,7 @@ class Options:
     def text(self) -> str:
         """Return what was chosen, for a person: what differs from an untouched choice."""
         shown = self.as_dict() | {"hotwords": ", ".join(self.hotwords), "speakers": "told apart"}
+        shown["track"] = self.track or "all"
         chosen = [
             f"{name.replace('_', ' ')} {value}"
             for name, value in shown.items()

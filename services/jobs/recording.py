@@ -82,7 +82,7 @@ class Recording:
             longest: Seconds of sound that it may hold; None for any number.
         """
         heard, begin = saved
-        decoder, outline = Decoder(job.path, job.name, longest), Outline()
+        decoder, outline = Decoder(job.path, job.name, longest, job.options.track), Outline()
 
         def cut() -> Generator[Clip | Silence, None, None]:
             check()

@@ -34,8 +34,9 @@ class Results:
         original = self._original(job)
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
-        if outline and not self.peaks(job.id).exists():
-            operations.write_atomic(self.peaks(job.id), outline)
+        peaks = self.peaks(job.id, job.options.track)
+        if outline and not peaks.exists():
+            operations.write_atomic(peaks, outline)
         staged = directory / f"{_STAGED}{job.run}.json"
         with operations.staging_writer(staged) as handle:
             for part in result.json():
@@ -85,13 +86,13 @@ class Results:
         """Return where the edits of a transcript are kept."""
         return self.root / job_id / "edits.json"
 
-    def peaks(self, job_id: str) -> Path:
-        """Return where the outline of a recording's sound is kept."""
-        return self.root / job_id / "peaks.bin"
+    def peaks(self, job_id: str, track: int) -> Path:
+        """Return where the outline of a recording's sound is kept, of one of its tracks."""
+        return self.root / job_id / f"peaks{_of(track)}.bin"
 
-    def sound(self, job_id: str) -> Path:
-        """Return where the copy of a recording that browsers play is kept."""
-        return self.root / job_id / "sound.m4a"
+    def sound(self, job_id: str, track: int) -> Path:
+        """Return where the copy of a recording that browsers play is kept, of one of its tracks."""
+        return self.root / job_id / f"sound{_of(track)}.m4a"
 
     def speakers(self, job_id: str) -> Speakers | None:
         """Return who speaks when in a recording; None where that was not found out."""
@@ -132,6 +133,11 @@ class Results:
 
     def _original(self, job: Job) -> Path:
         return self.root / job.id / f"original{job.path.suffix}"
+
+
+def _of(track: int) -> str:
+    """Return what the name of a file says of a recording's track; nothing of the first."""
+    return "" if track == 1 else f"-{track}"
 
 
 @functools.lru_cache(maxsize=2)

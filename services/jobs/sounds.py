@@ -1,4 +1,4 @@
-"""Copies of recordings for browsers that cannot play the originals: AIFF, WMA, some videos.
+"""Copies of recordings for browsers that cannot play the originals: AIFF, WMA, other tracks.
 
 They are made when a browser first asks, one at a time, in a thread of their own, and can be made
 again.
@@ -17,6 +17,7 @@ from services.audio import SAMPLE_RATE
 from services.errors import ScriptoriumError
 from services.files import operations
 from services.files.m4a import write_m4a
+from services.jobs.models import Job
 from services.jobs.results import Results
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Sounds:
     def __init__(self, results: Results) -> None:
         self._results = results
         self._lock = threading.Lock()
-        self._made: dict[str, Future[None]] = {}
+        self._made: dict[Path, Future[None]] = {}
         self._stop = threading.Event()
         self._thread: ThreadPoolExecutor | None = None
 
@@ -43,48 +44,48 @@ class Sounds:
         if thread:
             thread.shutdown(cancel_futures=True)
 
-    def copy(self, job_id: str, original: Path, name: str) -> Path | None:
+    def copy(self, job: Job, original: Path) -> Path | None:
         """Return the copy of a recording; None while it is being made, which this begins.
 
         Raises:
             ScriptoriumError: it could not be made; the next call tries again.
         """
-        path = self._results.sound(job_id)
+        path = self._results.sound(job.id, job.options.track)
         with self._lock:
-            made = self._made.get(job_id)
+            made = self._made.get(path)
             if made and made.done():
-                del self._made[job_id]
+                del self._made[path]
                 if not made.cancelled():
                     made.result()
             if path.is_file():
                 return path
-            if job_id not in self._made and not self._stop.is_set():
+            if path not in self._made and not self._stop.is_set():
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="sounds")
-                self._made[job_id] = self._thread.submit(self._make, path, original, name)
+                self._made[path] = self._thread.submit(self._make, path, original, job)
         return None
 
-    def _make(self, path: Path, original: Path, name: str) -> None:
+    def _make(self, path: Path, original: Path, job: Job) -> None:
         if self._gone(path, original):
             return
         try:
             with operations.atomic_writer(path, sync=False) as handle:
-                write_m4a(handle, self._blocks(path, original, name), SAMPLE_RATE)
+                write_m4a(handle, self._blocks(path, original, job), SAMPLE_RATE)
         except _GivenUp:
-            log.info("the copy of %s is not wanted any more", name)
+            log.info("the copy of %s is not wanted any more", job.name)
         except ScriptoriumError:
             raise
         except Exception as error:
-            log.exception("no copy of %s", name)
+            log.exception("no copy of %s", job.name)
             raise ScriptoriumError(
-                f"No copy of “{name}” that browsers play could be made; the log says why. "
+                f"No copy of “{job.name}” that browsers play could be made; the log says why. "
                 "Download the original to hear it."
             ) from error
 
-    def _blocks(self, path: Path, original: Path, name: str) -> Iterator[Samples]:
+    def _blocks(self, path: Path, original: Path, job: Job) -> Iterator[Samples]:
         from services.audio.decode import Decoder
 
-        for block in Decoder(original, name).blocks():
+        for block in Decoder(original, job.name, track=job.options.track).blocks():
             if self._stop.is_set() or self._gone(path, original):
                 raise _GivenUp
             yield block

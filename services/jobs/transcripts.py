@@ -17,6 +17,7 @@ from services.audio.segments import joined
 from services.audio.transcript import Transcript, Word
 from services.errors import EditConflict, FileAccessError
 from services.files import operations
+from services.jobs.models import Job
 from services.jobs.results import Results
 
 LOCK_SECONDS = 10.0
@@ -29,7 +30,7 @@ class Transcripts:
     def __init__(self, results: Results) -> None:
         self._results = results
         self._lock = threading.Lock()
-        self._outlining: dict[str, threading.Lock] = {}
+        self._outlining: dict[Path, threading.Lock] = {}
 
     def corrected(self, job_id: str) -> Transcript:
         """Return a transcript with people's edits."""
@@ -90,18 +91,18 @@ class Transcripts:
             ) from error
         return answer
 
-    def peaks(self, job_id: str, original: Path, name: str) -> Path:
+    def peaks(self, job: Job, original: Path) -> Path:
         """Return the file with a recording's outline, made from its sound at the first call.
 
         Raises:
             KeyError: it was deleted meanwhile.
             UnreadableMedia: it cannot be decoded.
         """
-        path = self._results.peaks(job_id)
+        path = self._results.peaks(job.id, job.options.track)
         if path.is_file():
             return path
         with self._lock:
-            alone = self._outlining.setdefault(job_id, threading.Lock())
+            alone = self._outlining.setdefault(path, threading.Lock())
         with alone:  # none is decoded twice, and none waits for another one
             try:
                 if path.is_file():
@@ -109,13 +110,14 @@ class Transcripts:
                 from services.audio.decode import Decoder
                 from services.audio.peaks import peaks
 
-                outline = peaks(Decoder(original, name).blocks())
+                decoder = Decoder(original, job.name, track=job.options.track)
+                outline = peaks(decoder.blocks())
                 if not path.parent.is_dir():  # deleted meanwhile, and so it stays
-                    raise KeyError(job_id)
+                    raise KeyError(job.id)
                 operations.write_atomic(path, outline)
             finally:
                 with self._lock:
-                    self._outlining.pop(job_id, None)
+                    self._outlining.pop(path, None)
         return path
 
     def _load(self, job_id: str) -> Transcript:

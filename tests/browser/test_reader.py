@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from services.audio import tracks
 from services.audio.repetition import note, repetitions
 from services.audio.segments import segments_from_words
 from services.audio.transcript import Transcript, Word
@@ -462,6 +464,39 @@ def test_what_browsers_play_at_other_times_goes_on_from_a_copy(page, result):
     until(lambda: seconds(page) > 9.2, 30)
     playing(page, True)
     assert audio.evaluate("audio => audio.playbackRate") == 1.5
+
+
+def test_another_track_of_a_video_is_heard_with_its_pictures(tmp_path, open_page):
+    """Of two microphones, the second is heard only by who asks for all tracks."""
+    one, other = (
+        media.at_16k(media.DATA / f"{name}.wav") for name in ("conf-onlyone", "agent-newlocation")
+    )
+    late = np.concatenate([np.zeros(one.size + 16_000, np.float32), other])
+    video = media.write_tracks(
+        tmp_path / "talk.webm", one, late, rate=16_000, codec="libopus", video=True
+    )
+    with serving(tmp_path / "data", SCRIPTORIUM_TRACK=str(tracks.ALL)) as server:
+        page = open_page(server)
+        page.locator("input[type=file]").first.set_input_files(video)
+        expect(page.get_by_text("2 sound tracks")).to_be_visible()
+        page.get_by_role("button", name="Run 1 file").click()
+        expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=120_000)
+        page.get_by_role("button", name="talk.webm", exact=True).click()
+        expect(page.get_by_text("The file’s 2 sound tracks were mixed.")).to_be_visible()
+        heard = page.locator("audio")
+        expect(heard).to_have_count(1, timeout=30_000)
+        expect(page.locator(".head .gone")).to_have_count(0)
+        assert page.locator("video").evaluate("video => video.muted")
+        words = page.locator(".w")
+        assert "conference" in " ".join(words.all_inner_texts())
+        words.last.click()
+        until(lambda: heard.evaluate("audio => !audio.paused"), 30)
+        apart = """video => Math.abs(
+            video.currentTime - video.parentNode.querySelector('audio').currentTime)"""
+        until(lambda: page.locator("video").evaluate(apart) < 0.2, 30)
+        assert heard.evaluate("audio => audio.currentTime") > one.size / 16_000
+        page.keyboard.press(" ")
+        until(lambda: heard.evaluate("audio => audio.paused"), 30)
 
 
 def test_a_copy_that_cannot_be_made_leaves_the_original(page, result):

@@ -389,6 +389,7 @@ def options_after(client, address: str, job: str, **changes) -> dict:
 @pytest.mark.parametrize("what", ["jobs", "batches"])
 def test_what_is_done_again_keeps_the_settings_of_which_nothing_is_said(client, still, what):
     asked = {"language": "fr", "hotwords": ["Ana"], "engine": "nemo", "model": "spoken-digits"}
+    asked["track"] = 0
     batch = submit(client, ("a.wav", SOUND), ("b.wav", SOUND), **asked).json()["id"]
     job = client.get(f"/api/v1/batches/{batch}/jobs").json()["items"][0]["id"]
     client.post(f"/api/v1/batches/{batch}/cancel")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -208,8 +209,10 @@ def test_beside_a_server_the_server_does_the_work(data, sources, tmp_path, capsy
         assert process.returncode == Exit.DONE
 
         # A batch that is only put into the queue; a file that is tried again.
-        assert main(["run", str(sources / "bad.pdf"), "--no-wait", "--json"]) == Exit.DONE
+        run = ["run", str(sources / "bad.pdf"), "--no-wait", "--json", "--track", "0"]
+        assert main(run) == Exit.DONE
         bad = json.loads(capsys.readouterr().out)["batch"]
+        assert server.jobs(bad)[0].options == replace(server.default_options(), track=0)
         assert main(["retry", bad]) == Exit.NOT_ALL
         assert "Tried again: 1." in capsys.readouterr().err
         assert len([e for e in server.history(server.jobs(bad)[0].id) if e.state == "failed"]) == 2

@@ -77,7 +77,7 @@ def press(shown: AppTest, label: str) -> None:
 
 def test_a_file_begins_with_its_own_settings_and_shows_only_its_kinds(runtime, show, tmp_path):
     own = Options("nemo", "spoken-digits", language="de", translate_to="en", hotwords=("Ana",))
-    own = replace(own, speakers=True, nemo_input="manifest")
+    own = replace(own, speakers=True, nemo_input="manifest", track=12)
     _, (job_id,) = ended(runtime, tmp_path, own, "talk.wav")
     page = new_settings(show("result.py", job=job_id))
     held = fields(page)
@@ -85,6 +85,7 @@ def test_a_file_begins_with_its_own_settings_and_shows_only_its_kinds(runtime, s
     assert (held["Language spoken"], held["Text in"]) == ("de", "en")
     assert held["Names and terms to listen for, one a line"] == "Ana"
     assert held["Tell speakers apart"] is True
+    assert held["Sound track"] == 12
     assert not SCANS & held.keys() and "Languages of scans" not in held
     press(page, "Run again")
     again = runtime.job(job_id)

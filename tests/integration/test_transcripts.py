@@ -7,14 +7,19 @@ import json
 import shutil
 import threading
 import zipfile
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
+from services.audio import tracks
 from services.audio.edits import Edit
 from services.audio.segments import segments_from_words
 from services.audio.transcript import Segment, Transcript, Word
 from services.config import Settings
 from services.files import operations
+from services.jobs.models import Options, State
 from services.jobs.results import Results
 from services.jobs.transcripts import Transcripts
 from services.runtime import Runtime
@@ -46,6 +51,10 @@ def write_result(runtime: Runtime, job_id: str, text: str) -> None:
     made = Transcript(text, 20.0, "en", "e", "m", segments_from_words(words), words)
     path = runtime.settings.results_dir / job_id / "result.json"
     operations.write_atomic(path, json.dumps(made.as_dict()))
+
+
+def a_job(id: str) -> Any:
+    return SimpleNamespace(id=id, name="a.wav", options=Options())
 
 
 @pytest.fixture
@@ -260,6 +269,27 @@ def test_the_outline_of_the_sound_is_made_once(served):
     assert client.get(f"/files/{job.id}/peaks.bin").content == b"kept"
 
 
+def test_another_sound_track_has_an_outline_of_its_own(served, tmp_path):
+    """The second one begins with a pause, in which the first one has its voice."""
+    runtime, client, _ = served
+    voice = media.at_16k(media.DATA / "conf-noempty.wav")
+    late = np.concatenate([np.zeros_like(voice), voice])
+    path = media.write_tracks(tmp_path / "a.mka", voice, late, rate=16_000)
+    outlines = {}
+    batch = runtime.submit([path], options=Options("whisper"))
+    (job,) = runtime.jobs(batch.id)
+    for track in (1, 2, tracks.ALL):
+        if track != 1:
+            runtime.retry_job(job.id, Options("whisper", track=track))
+        runtime.wait(batch.id, 120)
+        (job,) = runtime.jobs(batch.id)
+        assert job.state is State.DONE, job.error
+        outline = client.get(f"/files/{job.id}/peaks.bin").content
+        half = voice.size // 800
+        outlines[track] = max(outline[: half - 2]) > 30, max(outline[half + 2 :], default=0) > 30
+    assert outlines == {1: (True, False), 2: (False, True), tracks.ALL: (True, True)}
+
+
 def test_a_copy_that_browsers_play_is_made_behind_the_answer_and_has_ranges(served):
     runtime, client, job = served
     address = f"/files/{job.id}/sound.m4a"
@@ -306,19 +336,19 @@ def test_a_waiting_outline_does_not_hold_up_another(tmp_path, monkeypatch):
 
     monkeypatch.setattr("services.audio.peaks.peaks", outline)
     transcripts, sound = Transcripts(results), media.DATA / "conf-noempty.wav"
-    thread = threading.Thread(target=transcripts.peaks, args=("slow", sound, "a.wav"))
+    thread = threading.Thread(target=transcripts.peaks, args=(a_job("slow"), sound))
     thread.start()
     assert going.wait(60)
-    assert transcripts.peaks("quick", sound, "a.wav").is_file()
-    assert not results.peaks("slow").exists()
+    assert transcripts.peaks(a_job("quick"), sound).is_file()
+    assert not results.peaks("slow", 1).exists()
     go_on.set()
     thread.join()
-    assert results.peaks("slow").is_file()
+    assert results.peaks("slow", 1).is_file()
 
 
 def test_an_outline_that_comes_after_its_recording_was_deleted_is_not_kept(tmp_path, monkeypatch):
     results = Results(tmp_path)
-    directory = results.peaks("job").parent
+    directory = results.directory("job")
     directory.mkdir(parents=True)
 
     def outline(blocks: object) -> bytes:
@@ -327,7 +357,7 @@ def test_an_outline_that_comes_after_its_recording_was_deleted_is_not_kept(tmp_p
 
     monkeypatch.setattr("services.audio.peaks.peaks", outline)
     with pytest.raises(KeyError):
-        Transcripts(results).peaks("job", media.DATA / "conf-noempty.wav", "a.wav")
+        Transcripts(results).peaks(a_job("job"), media.DATA / "conf-noempty.wav")
     assert not directory.exists()
 
 

@@ -107,16 +107,6 @@ def test_a_name_that_lies_about_the_format_does_not_matter(tmp_path):
     assert decoded(shutil.copy(path, tmp_path / "a.mp3"))[1].seconds == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
-def test_of_several_sound_tracks_the_first_is_read_and_the_others_are_named(tmp_path, suffix):
-    path = tmp_path / f"a.{suffix}"
-    media.write_sound(path, media.tone(2, 44_100), codec="aac", video=True, tracks=3)
-    samples, decoder = decoded(path)
-    assert level(samples) == pytest.approx(0.5, abs=0.05)
-    (note,) = decoder.notes
-    assert "3 sound tracks" in note
-
-
 @pytest.mark.parametrize("other", [-1.0, -0.85])
 @pytest.mark.parametrize(("suffix", "codec"), [("flac", "flac"), ("m4a", "aac")])
 def test_channels_that_cancel_each_other_leave_the_sound_of_one(tmp_path, suffix, codec, other):

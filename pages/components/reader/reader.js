@@ -190,7 +190,7 @@ function reader(data) {
     resume.hidden = true;
   };
   media.onseeked = show;
-  // What a browser cannot play, or plays at other times, the server makes a copy of.
+  // What a browser cannot play, or plays otherwise than it was read, the server makes a copy of.
   async function playCopy(why, meanwhile) {
     if (copying) return;
     copying = true;
@@ -201,6 +201,10 @@ function reader(data) {
     media.onerror = () => { sound.hidden = media.hidden = true; };
     try {
       await copied(data.addresses.sound, () => root.isConnected);
+      if (meanwhile && data.video && !data.misplaced) {
+        head.append(hearBeside(media, data.addresses.sound));
+        return notice.remove();
+      }
       const at = media.currentTime, goesOn = !media.paused;
       media.onerror = () => tell("The recording cannot be played in this browser. The text is complete.");
       media.src = data.addresses.sound;
@@ -211,7 +215,7 @@ function reader(data) {
       if (meanwhile && data.video) notice.textContent = "The sound is played without the pictures, which browsers show at other times.";
       else notice.remove();
     } catch (error) {
-      if (meanwhile && !media.error) notice.textContent = `${error.message} A click may miss its word.`;
+      if (meanwhile && !media.error) notice.textContent = `${error.message} ${data.misplaced ? "A click may miss its word." : "What is heard is the first sound track."}`;
       else tell(`${error.message} The text is complete.`);
     }
     function tell(reason) {
@@ -222,6 +226,8 @@ function reader(data) {
   media.onerror = () => playCopy("This browser cannot play the file: a copy that it plays is being made.", false);
   if (data.misplaced) // once the reader is on the page
     queueMicrotask(() => playCopy("A copy is being made in which a click finds every word. Until then it may miss.", true));
+  else if (data.otherTrack)
+    queueMicrotask(() => playCopy("A copy is being made of the sound that was read. Until then the first sound track is heard.", true));
   // A person who scrolls reads on her own, until she wants to follow again.
   const away = () => media.paused || follow(false);
   ["wheel", "touchmove"].forEach((kind) => list.element.addEventListener(kind, away, { passive: true }));

@@ -77,6 +77,8 @@ class OptionsInput(Input):
     """Names and terms that may be said."""
     speakers: bool | None = None
     """Whether speakers are told apart when the transcript is there."""
+    track: Annotated[int, Field(ge=0, le=32)] | None = None
+    """Which sound track of a recording is read, from 1; 0 for all of them, mixed."""
     reader: Literal["auto", "pypdf", "pdfium"] | None = None
     """What reads the text of PDFs."""
     ocr: Literal["auto", "tesseract", "rapidocr", "off"] | None = None
@@ -98,6 +100,7 @@ class OptionsOutput(Output):
     hotwords: list[str]
     """Empty for a guest, who came by a link."""
     speakers: bool
+    track: int
     reader: str
     ocr: str
     ocr_languages: str
@@ -105,7 +108,7 @@ class OptionsOutput(Output):
     @classmethod
     def of(cls, options: jobs.Options, guest: bool = False) -> OptionsOutput:
         """Return them as they are shown; a guest does not learn whom and what the team names."""
-        values = options.as_dict() | {"model": model_id(options.model)}
+        values = options.as_dict() | {"model": model_id(options.model), "track": options.track}
         if guest:
             values["hotwords"] = []
         return cls(**{name: values[name] for name in cls.model_fields})

@@ -1,0 +1,96 @@
+"""Files with several sound tracks, as of recorders with many microphones, and of screens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from services.audio import SAMPLE_RATE, tracks
+from services.audio.decode import Decoder, probe
+from services.errors import UnreadableMedia
+from tests import media
+
+RATE = 8000
+
+
+def burst(at: float, seconds: float) -> np.ndarray:
+    """Return sound of that length with a tone of half a second, which begins at `at`."""
+    sound = np.zeros(round(seconds * RATE), np.float32)
+    tone = media.tone(0.5, RATE)
+    begin = round(at * RATE)
+    sound[begin : begin + tone.size] = tone
+    return sound
+
+
+def heard(path: Path, track: int) -> tuple[list[float], Decoder]:
+    """Return when each burst begins, in seconds."""
+    decoder = Decoder(path, track=track)
+    loud = np.flatnonzero(np.abs(np.concatenate(list(decoder.blocks()))) > 0.1)
+    firsts = loud[np.diff(loud, prepend=-SAMPLE_RATE) > SAMPLE_RATE // 4]
+    return [round(int(first) / SAMPLE_RATE, 2) for first in firsts], decoder
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "video"), [("mkv", "pcm_s16le", False), ("mp4", "aac", True)]
+)
+def test_the_track_that_is_asked_for_is_read_or_all_of_them(tmp_path, suffix, codec, video):
+    sounds = [burst(1, 6), burst(3, 6), np.zeros(6 * RATE, np.float32) + 1e-4]
+    path = media.write_tracks(tmp_path / f"a.{suffix}", *sounds, codec=codec, video=video)
+    for track, times in ((1, [1]), (2, [3]), (3, []), (tracks.ALL, [1, 3])):
+        found, decoder = heard(path, track)
+        assert found == pytest.approx(times, abs=0.05)
+        assert decoder.seconds == pytest.approx(6, abs=0.2)
+        assert probe(path).tracks == 3
+        (note,) = decoder.notes
+        assert ("has 3 sound tracks, and only the first was read" in note) is (track == 1)
+        assert ("only number 2 was read" in note) is (track == 2)
+        assert (note == "The file’s 3 sound tracks were mixed.") is (track == tracks.ALL)
+
+
+def test_tracks_that_begin_late_or_end_early_stay_at_their_times(tmp_path):
+    """One lags more than a minute behind the other, twice."""
+    late = burst(150, 160)
+    late[RATE : 150 * RATE] = np.nan
+    path = media.write_tracks(tmp_path / "a.mkv", burst(2, 4), burst(100, 160), late)
+    found, decoder = heard(path, tracks.ALL)
+    assert found == pytest.approx([2, 100, 150], abs=0.05)
+    assert decoder.seconds == pytest.approx(160, abs=0.2)
+
+
+def test_all_tracks_of_a_file_with_one_are_that_one(tmp_path):
+    path = media.write_wav(tmp_path / "a.wav", media.tone(2))
+    flac = media.write_sound(tmp_path / "a.flac", media.tone(2, 44_100), codec="flac")
+    for one in (path, flac):
+        first, mixed = Decoder(one), Decoder(one, track=tracks.ALL)
+        assert np.array_equal(*(np.concatenate(list(d.blocks())) for d in (first, mixed)))
+        assert mixed.notes == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mkv"])
+def test_a_track_that_is_not_there_is_said(tmp_path, suffix):
+    path = media.write_tracks(tmp_path / f"a.{suffix}", burst(1, 3))
+    with pytest.raises(UnreadableMedia, match="“a.* has 1 sound track, and number 2 was asked"):
+        heard(path, 2)
+
+
+def test_two_loud_tracks_do_not_overflow(tmp_path):
+    loud = np.full(2 * RATE, 0.99, np.float32)
+    path = media.write_tracks(tmp_path / "a.mkv", loud, loud)
+    samples = np.concatenate(list(Decoder(path, track=tracks.ALL).blocks()))
+    assert np.abs(samples).max() == 1
+
+
+def test_what_comes_after_its_turn_is_left_out_and_the_rest_is_in_its_place(tmp_path):
+    path = media.write_tracks(tmp_path / "a.mkv", burst(1, 3))
+    with av.open(str(path)) as container:
+        track = tracks.Track(container, container.streams.audio[0])
+        assert track.give(10).size == 0
+        track.hold(np.arange(6, dtype=np.float32))
+        track.hold(np.arange(6, 16, dtype=np.float32))
+        assert list(track.give(4)) == [10, 11, 12, 13]
+        assert list(track.give(4)) == [14, 15]
+        track.hold(np.arange(4, dtype=np.float32))
+        assert list(track.give(4)) == [2, 3]
