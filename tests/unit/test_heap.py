@@ -28,7 +28,7 @@ def test_freed_memory_between_blocks_that_stay_is_given_back():
 def test_where_the_c_library_cannot_nothing_happens(monkeypatch):
     monkeypatch.setattr(heap, "_function", lambda name: None)
     heap.give_back()
-    heap.share_arenas()
+    heap.be_sparing()
 
 
 THREADS = """
@@ -36,7 +36,7 @@ import re, sys, threading
 from services import heap
 
 if sys.argv[1] == "together":
-    heap.share_arenas()
+    heap.be_sparing()
 held, all_at_once = [], threading.Barrier(9)
 
 def work():
@@ -66,3 +66,37 @@ def test_threads_share_two_heaps():
     if heap._function("mallopt") is None or os.environ.get("MALLOC_ARENA_MAX"):
         pytest.skip("this C library has one heap, or was told how many")
     assert heaps("together") <= 1 < heaps("apart"), "beside the one that the process begins with"
+
+
+ENDS = """
+import sys, threading
+import psutil
+from services import heap
+
+if sys.argv[1] == "together":
+    heap.be_sparing()
+
+def work():
+    bytearray(30 << 20)  # of pages of its own
+    held = [bytearray(1 << 20) for _ in range(30)]
+    held.clear()
+
+threading.Thread(target=bytearray, args=(1,)).start()  # what threads need is there
+before = psutil.Process().memory_info().rss
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+heap.give_back()
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+def test_what_is_free_at_a_heaps_end_is_given_back():
+    if heap._function("mallopt") is None:
+        pytest.skip("this C library does not keep it, or cannot be told")
+
+    def kept(how: str) -> int:
+        command = [sys.executable, "-c", ENDS, how]
+        return int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+
+    assert kept("together") < 5_000_000 < 25_000_000 < kept("apart")
