@@ -151,7 +151,7 @@ class Decoder:
                 filter(None, (_duration(container, s) for s in streams)), default=None
             )
             sound = tracks.Sound(container, streams)
-            if note := tracks.note(container.streams.audio, self._track):
+            if note := tracks.note(len(container.streams.audio), self._track):
                 self.notes.append(note)
             packets = container.demux(*streams)
             while True:

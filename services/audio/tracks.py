@@ -42,8 +42,8 @@ def choose(container: Any, number: int, name: str) -> list[Any]:
         raise UnreadableMedia(f"“{name}” has no sound: the file holds no audio track.")
     if number > len(tracks):
         raise UnreadableMedia(
-            f"“{name}” has {counted(len(tracks))}, and number {number} was asked for. Run it again "
-            "with another one."
+            f"“{name}” has {_counted(len(tracks))}, and number {number} was asked for. Run it "
+            "again with another one."
         )
     wanted = tracks[:MOST] if number == ALL else [tracks[number - 1]]
     known = [track for track in wanted if track.codec_context is not None]
@@ -53,11 +53,6 @@ def choose(container: Any, number: int, name: str) -> list[Any]:
             "or damaged. Check that it plays, and upload it again."
         )
     return known
-
-
-def counted(tracks: int) -> str:
-    """Return a number of tracks in words."""
-    return "1 sound track" if tracks == 1 else f"{tracks} sound tracks"
 
 
 class Track:
@@ -150,17 +145,18 @@ class Sound:
         yield np.clip(mixed * self._gain, -1, 1)
 
 
-def note(of: Sequence[Any], number: int) -> str | None:
-    """Return what a person should know of a file's sound tracks; None where there is one."""
-    if len(of) == 1:
+def note(tracks: int, number: int) -> str | None:
+    """Return what a person should know who chose none of several tracks; None for who did."""
+    if tracks == 1 or number != 1:
         return None
-    if number == ALL:
-        return f"The file’s {counted(min(len(of), MOST))} were mixed."
-    which = "the first" if number == 1 else f"number {number}"
     return (
-        f"The file has {counted(len(of))}, and only {which} was read. To have another one, or all "
-        "of them, run it again with another “Sound track”."
+        f"The file has {_counted(tracks)}, and only the first was read. To have another one, or "
+        "all of them, run it again with another “Sound track”."
     )
+
+
+def _counted(tracks: int) -> str:
+    return "1 sound track" if tracks == 1 else f"{tracks} sound tracks"
 
 
 def _silence(seconds: float) -> Iterator[Samples]:

@@ -44,10 +44,9 @@ def test_the_track_that_is_asked_for_is_read_or_all_of_them(tmp_path, suffix, co
         assert found == pytest.approx(times, abs=0.05)
         assert decoder.seconds == pytest.approx(6, abs=0.2)
         assert probe(path).tracks == 3
-        (note,) = decoder.notes
-        assert ("has 3 sound tracks, and only the first was read" in note) is (track == 1)
-        assert ("only number 2 was read" in note) is (track == 2)
-        assert (note == "The file’s 3 sound tracks were mixed.") is (track == tracks.ALL)
+        said = [note.partition(". ")[0] for note in decoder.notes]
+        first = "The file has 3 sound tracks, and only the first was read"
+        assert said == ([first] if track == 1 else [])
 
 
 def test_tracks_that_begin_late_or_end_early_stay_at_their_times(tmp_path):
