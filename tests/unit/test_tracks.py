@@ -93,3 +93,26 @@ def test_what_comes_after_its_turn_is_left_out_and_the_rest_is_in_its_place(tmp_
         assert list(track.give(4)) == [14, 15]
         track.hold(np.arange(4, dtype=np.float32))
         assert list(track.give(4)) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"),
+    [
+        ("mp4", "aac", 44_100),
+        ("mov", "pcm_s16le", 48_000),
+        ("webm", "libopus", 48_000),
+        ("ts", "aac", 48_000),
+        ("avi", "libmp3lame", 44_100),
+        ("mts", "ac3", 48_000),
+    ],
+)
+def test_the_mix_is_the_sum_of_what_each_track_has_alone(tmp_path, suffix, codec, rate):
+    chance = np.random.default_rng(1)
+    sounds = [0.05 * chance.normal(size=seconds * rate) for seconds in (7, 4, 2)]
+    path = media.write_tracks(tmp_path / f"a.{suffix}", *sounds, rate=rate, codec=codec)
+    alone = [np.concatenate(list(Decoder(path, track=one).blocks())) for one in (1, 2, 3)]
+    mixed = np.concatenate(list(Decoder(path, track=tracks.ALL).blocks()))
+    added = np.zeros(max(one.size for one in alone))
+    for one in alone:
+        added[: one.size] += one / np.sqrt(3)
+    assert mixed == pytest.approx(added, abs=1e-6)
