@@ -69,6 +69,12 @@ class Front(Shelves):
         self.require(Scope.SUBMIT)
         return Workspace.create(self._temp_room, self.person.name)
 
+    def drop(self, workspace: Workspace) -> None:
+        """Have a workspace removed that nobody comes back for, unless a batch has it."""
+        if not self._store.is_submitted(workspace.path):
+            workspace.drop()
+            self._tidy()
+
     def open_workspace(self, name: str) -> Workspace | None:
         """Return one's own workspace of that name, if it is there and no batch has it yet."""
         self.require(Scope.SUBMIT)

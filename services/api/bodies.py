@@ -18,6 +18,17 @@ FRAMING = 1 << 16
 """Bytes of a form around its file, at most; what the file has is checked again when it is there."""
 
 
+def announced(headers: Headers) -> int | None:
+    """Return the bytes that a request's body is said to have; None where it may have any number.
+
+    What comes in chunks ends with the last of them, whatever length is said beside (RFC 9112, 6.3).
+    """
+    length = headers.get("content-length", "")
+    if "transfer-encoding" in headers or not length.isdecimal():
+        return None
+    return int(length[:20])
+
+
 def patient(receive: Receive) -> Receive:
     """Return what a request comes by, which ends one whose sender is silent amid its body."""
     more = True
@@ -55,9 +66,9 @@ async def limited(intake: Intake, scope: Scope, receive: Receive) -> Receive:
             intake.note_refusal(error)
             raise
 
-    length = Headers(scope=scope).get("content-length", "")
-    if length.isdecimal():
-        await require(int(length[:20]))
+    length = announced(Headers(scope=scope))
+    if length is not None:
+        await require(length)
         return receive
     size, checked = 0, 0
 

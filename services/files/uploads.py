@@ -14,6 +14,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -169,17 +170,20 @@ class Uploads:
         known = [upload for upload in found if upload is not None]
         return sorted(known, key=lambda upload: (upload.name, upload.id))
 
-    def held_by(self, owner: str) -> int:
+    def held_by(self, owner: str, without: Container[Path] = ()) -> int:
         """Return the bytes that the files of `owner` hold, or will hold when they are there.
 
-        It counts what lies in their workspaces, however it came there.
+        It counts what lies in their workspaces, however it came there, but not what was dropped.
+
+        Args:
+            without: Workspaces that do not count.
         """
         if not self._room.root.is_dir():
             return 0
         paths = [path for path in self._room.root.iterdir() if path.name.startswith(PREFIX)]
         held = 0
-        for workspace in (Workspace(path, self._room) for path in paths):
-            if workspace.owner == owner:
+        for workspace in (Workspace(path, self._room) for path in paths if path not in without):
+            if workspace.owner == owner and not workspace.dropped:
                 held += sum(u.size for u in self.of(workspace) if not u.finished)
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                     held += sum(file.size for file in workspace.files())

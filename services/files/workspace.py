@@ -73,6 +73,18 @@ class Workspace:
         if self.exists:
             operations.write_atomic(self.path / RELEASED, json.dumps({"released": now}))
 
+    def drop(self) -> None:
+        """Say that nobody comes back for it: unless jobs need it, it goes with the next sweep."""
+        self.release(0.0)
+
+    @property
+    def dropped(self) -> bool:
+        """Whether that was said."""
+        try:
+            return released_at(self.path) == 0.0
+        except (OSError, ValueError):
+            return False
+
     def keep(self) -> None:
         """Say that its session came back."""
         operations.unlink(self.path / RELEASED)

@@ -57,6 +57,7 @@ class Intake:
         self._beginning, self._collecting = threading.Lock(), threading.Lock()
         self._counting = threading.Lock()
         self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._coming: dict[Path, tuple[str, int]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
 
     def seen_by(self, owner: str) -> Self:
@@ -102,15 +103,45 @@ class Intake:
                 "(setting upload_limit_gb). Cut it, or ask for a higher limit."
             )
 
-    def require_share(self, name: str, size: int) -> None:
+    def await_form(self) -> Workspace:
+        """Return a new workspace for a form; until `arrived`, what is expected there counts."""
+        workspace = Workspace.create(self._room, self._owner)
+        self._coming[workspace.path] = (self._owner, 0)
+        return workspace
+
+    def expect(self, workspace: Workspace, size: int) -> None:
+        """Keep room in their share for the `size` bytes that a form brings.
+
+        Else each of many forms at once would find the room that is there for one. A form that
+        does not say its size expects more and more.
+
+        Raises:
+            OverLimit: they may not hold so much.
+        """
+        with self._beginning:
+            self.require_share("The form", size, workspace)
+            self._coming[workspace.path] = (self._owner, size)
+
+    def arrived(self, workspace: Workspace) -> None:
+        """Say that a form is over: what lies in its workspace counts now."""
+        self._coming.pop(workspace.path, None)
+
+    def require_share(self, name: str, size: int, into: Workspace | None = None) -> None:
         """Check that their uploads may hold `size` bytes more.
+
+        Args:
+            into: A workspace that `size` is all of.
 
         Raises:
             OverLimit: they may not.
         """
         if self._owner_limit is None:
             return
-        held = self._uploads.held_by(self._owner)
+        coming = dict(self._coming)
+        if into is not None:
+            coming[into.path] = (self._owner, 0)
+        held = self._uploads.held_by(self._owner, coming)
+        held += sum(kept for owner, kept in coming.values() if owner == self._owner)
         if held + size > self._owner_limit:
             raise OverLimit(
                 f"“{name}” has {_gigabytes(size)}; your uploads hold {_gigabytes(held)} and may "

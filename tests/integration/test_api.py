@@ -29,6 +29,7 @@ from services.api.v1.app import API, OPENAI, described
 from services.api.v1.results import StyleQuery
 from services.audio.exports import Style
 from services.config import Settings
+from services.files.uploads import Uploads
 from services.jobs.models import NewJob
 from services.library.models import Filters, Found, Group, Hit
 from services.people.models import LOCAL
@@ -465,21 +466,74 @@ def left_in_workspaces(runtime: Runtime, pattern: str) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", ["_file_limit", "_owner_limit"])
-@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("announced", ["rightly", "not at all", "wrongly"])
 def test_what_is_larger_than_allowed_is_refused(client, runtime, monkeypatch, limit, announced):
     monkeypatch.setattr(runtime._intake, limit, 40_000)
-    monkeypatch.setattr(runtime._intake._uploads, "held_by", lambda _: 0)  # whatever ran before
+    monkeypatch.setattr(runtime._intake._uploads, "held_by", lambda *_: 0)  # whatever ran before
     body = form(FILE + "x" * 50_000)
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    if announced == "wrongly":  # a length beside chunks says nothing
+        headers |= {"Content-Length": "1", "Transfer-Encoding": "chunked"}
     answer = client.post(
         "/api/v1/batches",
-        content=body if announced else iter([body[:20_000], body[20_000:]]),
-        headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+        content=body if announced == "rightly" else iter([body[:20_000], body[20_000:]]),
+        headers=headers,
     )
     assert answer.status_code == 413 and "may h" in answer.json()["detail"]
     assert not left_in_workspaces(runtime, "incoming-*")
     submitted = submit(client, ("a.wav", SOUND[:30_000]))
     assert submitted.status_code == 201
     runtime.delete_batch(submitted.json()["id"])
+
+
+@pytest.fixture
+def anew(runtime, monkeypatch):
+    """As if nobody held anything yet; what ran before may have left originals."""
+    count, before = Uploads.held_by, set(runtime.settings.temp_root.glob("ws-*"))
+    monkeypatch.setattr(
+        Uploads, "held_by", lambda made, owner, without=(): count(made, owner, {*without, *before})
+    )
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_forms_at_once_hold_no_more_than_one_person_may(
+    client, runtime, monkeypatch, still, anew, announced
+):
+    monkeypatch.setattr(runtime._intake, "_owner_limit", 50_000)
+    body = form(FILE + "x" * 30_000)
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    if announced:
+        headers["Content-Length"] = str(len(body))
+    monkeypatch.setattr("services.api.v1.receive.BLOCK", 1000)
+    both = threading.Barrier(2)
+
+    def slowly() -> Iterator[bytes]:
+        yield body[:20_000]
+        both.wait(60)
+        yield body[20_000:]
+
+    def send(_: int):
+        answer = client.post("/api/v1/batches", content=slowly(), headers=headers)
+        if answer.status_code == 413 and announced:
+            both.wait(60)  # it was not read
+        return answer
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(send, range(2)), key=lambda one: one.status_code)
+    assert [answer.status_code for answer in answers] == [201, 413]
+    runtime.delete_batch(answers[0].json()["id"])
+    assert not runtime._intake._coming
+
+
+def test_what_was_sent_with_wrong_options_can_be_sent_again_at_once(
+    client, runtime, monkeypatch, still, anew
+):
+    monkeypatch.setattr(runtime._intake, "_owner_limit", len(SOUND) + 10_000)
+    assert submit(client, ("a.wav", SOUND), langage="en").status_code == 422
+    assert submit(client, ("a.wav", SOUND), model="no such").status_code == 422
+    kept = submit(client, ("a.wav", SOUND), key="once", language="en")
+    assert kept.status_code == 201
+    runtime.delete_batch(kept.json()["id"])
 
 
 def test_one_of_two_requests_at_once_gets_the_uploads(client, runtime, monkeypatch, still):

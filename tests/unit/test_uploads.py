@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -267,6 +268,37 @@ def test_a_share_cannot_be_taken_twice_at_once(room):
     for thread in threads:
         thread.join()
     assert sum(not isinstance(one, OverLimit) for one in begun) == 1
+
+
+def test_what_forms_are_about_to_bring_is_held_already(room):
+    desk = intake(room, owner_limit=1000)
+    first, second = desk.await_form(), desk.await_form()
+    desk.expect(first, 600)
+    with pytest.raises(OverLimit, match="“The form” .* your uploads hold"):
+        desk.expect(second, 401)
+    with pytest.raises(OverLimit):
+        desk.begin("a.wav", 401)
+    desk.expect(second, 300)
+    desk.expect(second, 400)  # it grew, and says all that it has
+    others = desk.seen_by("bob")
+    others.expect(others.await_form(), 900)  # they have their own share
+    first.add("a.wav", io.BytesIO(b"a" * 600))
+    desk.expect(second, 400)  # what has come of the first does not count twice
+    desk.arrived(first)
+    desk.arrived(second)
+    with pytest.raises(OverLimit):
+        desk.begin("b.wav", 401)
+    first.drop()
+    desk.begin("b.wav", 1000)
+
+
+def test_forms_that_come_at_once_are_not_looked_through(room, monkeypatch):
+    """Each would wait for a look at all others, and every thread of the server with it."""
+    desk = intake(room, owner_limit=1000)
+    forms = [desk.await_form() for _ in range(3)]
+    monkeypatch.setattr(Workspace, "owner", property(lambda _: pytest.fail("it was looked at")))
+    for form in forms:
+        desk.expect(form, 10)
 
 
 def test_an_upload_is_its_owners_alone(room):

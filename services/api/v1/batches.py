@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -143,7 +142,7 @@ def submit(
     if batch is None:
         batch, replayed = _submitted(front, form, options, workspace, once)
     if batch.workspace != workspace.path:
-        workspace.release(time.time())  # nobody needs what was sent again
+        front.drop(workspace)  # nobody needs what was sent again
     headers = {"Location": f"/api/v1/batches/{batch.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"

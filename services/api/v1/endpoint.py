@@ -111,8 +111,12 @@ class Endpoint:
                 found = await self.function(**given)
             else:
                 found = await run_in_threadpool(self.function, **given)
-        except BaseException:
-            if "workspace" in given:  # where nothing was submitted, the janitor may have it
+        except Exception:
+            if "workspace" in given:  # where nothing was submitted, nobody needs it
+                await run_in_threadpool(front.drop, given["workspace"])
+            raise
+        except BaseException:  # cancelled, while a thread may be about to submit it
+            if "workspace" in given:
                 given["workspace"].release(time.time())
             raise
         return found if isinstance(found, Response) else answered(found, self.status)

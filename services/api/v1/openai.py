@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -117,7 +116,7 @@ async def _processed(
     once = once_of(key, [[file.name, file.sha256]], options) if key else None
     batch = await run_in_threadpool(front.submit, [file], "", options, workspace, once)
     if batch.workspace != workspace.path:  # it was sent again
-        await run_in_threadpool(workspace.release, time.time())
+        await run_in_threadpool(front.drop, workspace)
     wanted = JobFilter(batch.id)
     while True:
         jobs = await run_in_threadpool(front.find, wanted, 1)

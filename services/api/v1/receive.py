@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from services.api.bodies import announced
 from services.api.v1.values import fields_of, read
 from services.errors import DiskFull
 from services.files.names import name_in_form
@@ -42,21 +43,26 @@ async def receive(
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise HTTPException(415, "Send a form with files, as multipart/form-data.")
-    workspace = await run_in_threadpool(front.new_workspace)
+    intake = await run_in_threadpool(lambda: front.uploads)
+    workspace = await run_in_threadpool(intake.await_form)
     try:
-        length = request.headers.get("content-length", "")
-        size = int(length) if length.isdecimal() else 0
-        if reason := await run_in_threadpool(workspace.room.missing, size):
+        size = announced(request.headers)
+        if reason := await run_in_threadpool(workspace.room.missing, size or 0):
             raise DiskFull(reason)
-        intake = await run_in_threadpool(lambda: front.uploads)
-        await run_in_threadpool(intake.require_share, "The form", size)
-        form = _Form(workspace, intake, options[b"boundary"], announced=bool(size))
+        await run_in_threadpool(intake.expect, workspace, size or 0)
+        form = _Form(workspace, intake, options[b"boundary"], size)
         parts = await form.read(request)
         return read("form", model, fields_of(model, parts)), workspace
+    except Exception:
+        await run_in_threadpool(front.drop, workspace)
+        raise
     except BaseException:
-        # Not in a thread: what is cancelled does not wait for one any more.
+        # Not in a thread: what is cancelled does not wait for one any more. One that still writes
+        # may, so it does not go at once.
         workspace.release(time.time())
         raise
+    finally:
+        intake.arrived(workspace)
 
 
 class _Form:
@@ -67,11 +73,12 @@ class _Form:
     """
 
     def __init__(
-        self, workspace: Workspace, intake: Intake, boundary: bytes, announced: bool
+        self, workspace: Workspace, intake: Intake, boundary: bytes, announced: int | None
     ) -> None:
         self._workspace = workspace
         self._intake = intake
         self._announced = announced
+        self._size = 0
         self._file_name = ""
         self._found: list[tuple[str, str | StoredFile]] = []
         self._noted: list[tuple[str, Any]] = []
@@ -149,9 +156,10 @@ class _Form:
 
     def _write(self, incoming: Incoming, block: bytes) -> None:
         incoming.write(block)
+        self._size += len(block)
         self._intake.require_allowed(self._file_name, incoming.size)
-        if not self._announced:
-            self._intake.require_share(self._file_name, incoming.size)
+        if self._announced is None:
+            self._intake.expect(self._workspace, self._size)
 
     async def _end(self) -> None:
         if self._incoming is None:

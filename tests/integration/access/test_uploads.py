@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from services.jobs.once import Once
 from services.uploads.intake import Intake
 from tests import media
 from tests.integration.access.house import OTHERS, STRANGERS
+from tests.waiting import until
 from tests.web import client_of
 
 
@@ -64,6 +66,18 @@ def test_uploads_are_found_again_by_who_made_them_only(house):
     assert house.front("other").open_workspace(mine.path.name) is None
 
 
+def test_what_nobody_comes_back_for_goes_but_not_what_a_batch_has(house):
+    front = house.front("owner")
+    left, taken = front.new_workspace(), front.new_workspace()
+    batch = front.submit([taken.add("broken.wav", io.BytesIO(b"no sound"))], workspace=taken)
+    house.runtime.wait(batch.id, 60)
+    for workspace in (left, taken):
+        front.drop(workspace)
+    until(lambda: not left.exists)
+    assert taken.exists and not taken.dropped, "its original waits for another try"
+    front.delete_batch(batch.id)
+
+
 INTAKE_CALLS = {
     "begin": lambda i, u: i.begin("b.wav", 3, u.workspace.path.name),
     "find": lambda i, u: i.find(u.id),
@@ -72,8 +86,8 @@ INTAKE_CALLS = {
 """What names something of an owner's."""
 THEIR_UPLOADS = {"receive", "expires", "end"}
 """Methods that take an upload: only `find` and `of` give one."""
-LIMITS = {"require_allowed", "require_share", "require_pace"}
-OWN = {"seen_by", "of", "give_up", "note_refusal"}
+LIMITS = {"require_allowed", "require_share", "require_pace", "expect", "arrived"}
+OWN = {"await_form", "seen_by", "of", "give_up", "note_refusal"}
 
 
 def test_every_way_to_an_upload_is_in_the_matrix(house):
