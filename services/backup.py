@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import sqlite3
 import tarfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,10 +24,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.engine import make_url
 
 from services.config import Settings
-from services.errors import BackupError, DirectoryInUse
+from services.errors import BackupError, DirectoryInUse, SettingsError
 from services.files import archive, operations
-from services.files.disk import Room
 from services.files.scratch import scratch_dir
+from services.files.workspace import PREFIX
 from services.front import Front
 from services.jobs.entries import IndexEntries
 from services.jobs.reading import StoreReader
@@ -40,6 +42,10 @@ from services.store.database import Database
 VERSION = 1
 MANIFEST, STORE, PASSAGES = "manifest.json", "scriptorium.db", "library.arrow"
 RESULTS, UPLOADS = "results", "uploads"
+
+_ROOTS = ("data_dir", "temp_root")
+_DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, ValueError, EOFError)
+"""What reading an archive raises that is none; it may be compressed."""
 
 _MADE_AGAIN = ("pages", "peaks*.bin", "sound*.m4a")
 """What is made of a result whenever it is missing."""
@@ -82,7 +88,6 @@ def backup(settings: Settings, target: Path, library: bool = True) -> Content:
                 whole.execute("PRAGMA journal_mode=DELETE")
                 (jobs,) = whole.execute("SELECT count(*) FROM jobs").fetchone()
             _add_file(tar, copy, STORE)
-            _add_file(tar, copy, STORE)
         size = handle.tell()
     return Content(jobs, size, passages)
 
@@ -101,6 +106,7 @@ def restore(settings: Settings, source: Path, force: bool = False) -> Content:
     Raises:
         BackupError: it is no whole backup, or the directory is not empty; nothing was changed.
         DirectoryInUse: a server runs on it.
+        DiskFull: there is no room for what it holds.
     """
     store = _store_file(settings, there=False)
     with _alone(settings):
@@ -110,12 +116,14 @@ def restore(settings: Settings, source: Path, force: bool = False) -> Content:
                 f"{settings.data_dir} holds data already. Restore into an empty directory "
                 "(SCRIPTORIUM_DATA), or say --force to put what is there aside."
             )
-        Room(settings.data_dir, settings.disk_reserve).require(source.stat().st_size)
         part = settings.data_dir / f"{operations.PART}restore"
         operations.discard(part)
         try:
-            manifest = _unpack(source, part)
-            jobs = _adapt(part / STORE, manifest, settings)
+            manifest = _unpack(source, part, settings)
+            try:
+                jobs = _adapt(part, manifest, settings)
+            except (BackupError, SettingsError) as error:
+                raise BackupError(f"“{source.name}” cannot be put back: {error}") from error
             _put_in_place(part, settings, store, old)
             passages = _restore_library(part / PASSAGES, settings)
         finally:
@@ -229,19 +237,45 @@ def _holds(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
 
-def _unpack(source: Path, part: Path) -> dict[str, Any]:
+def _unpack(source: Path, part: Path, settings: Settings) -> dict[str, Any]:
     try:
-        archive.unpack(source, part)
+        archive.unpack_files(source, part, settings.disk_reserve)
         manifest = json.loads((part / MANIFEST).read_text(encoding="utf-8"))
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        if (part / STORE).is_file():
+            _require_store(part / STORE)
+    except (*_DAMAGED, sqlite3.DatabaseError) as error:
         raise BackupError(f"“{source.name}” is no backup, or damaged ({error}).") from error
-    if manifest.get("version") != VERSION or not (part / STORE).is_file():
+    known = isinstance(manifest, dict) and manifest.get("version") == VERSION
+    if not known or not all(isinstance(manifest.get(root), str) for root in _ROOTS):
         raise BackupError(f"“{source.name}” is no whole backup of this version.")
+    if not (part / STORE).is_file():
+        raise BackupError(f"“{source.name}” is no whole backup: the job store is missing in it.")
     return dict(manifest)
 
 
-def _adapt(copy: Path, manifest: dict[str, Any], settings: Settings) -> int:
-    """End sessions, tokens and links; lead the paths in the store to where the files are now."""
+def _require_store(copy: Path) -> None:
+    """Check that a file is a job store, and whole.
+
+    Raises:
+        sqlite3.DatabaseError: it is not.
+    """
+    if copy.stat().st_nlink > 1:  # else whoever sees the other file would see all of it
+        raise sqlite3.DatabaseError("the job store is also another file")
+    with closing(sqlite3.connect(copy)) as whole:
+        whole.execute("SELECT version_num FROM alembic_version")
+        (found,) = whole.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _adapt(part: Path, manifest: dict[str, Any], settings: Settings) -> int:
+    """End sessions, tokens and links; lead the paths in the store to where the files are now.
+
+    Raises:
+        BackupError: results are missing.
+        SettingsError: the store was made by a newer version.
+    """
+    copy = part / STORE
     moved = {
         manifest["temp_root"]: str(settings.temp_root),
         manifest["data_dir"]: str(settings.data_dir),
@@ -250,6 +284,9 @@ def _adapt(copy: Path, manifest: dict[str, Any], settings: Settings) -> int:
     with closing(StoreReader(url)):
         pass  # one of an earlier version is brought up to date
     with closing(Database(url)) as database, database.write() as session:
+        done = session.scalars(select(JobRow.id).where(JobRow.result_at.is_not(None)))
+        if lost := [id for id in done if not (part / RESULTS / id / "result.json").is_file()]:
+            raise BackupError(f"{len(lost)} results are missing, the first of the job {lost[0]}.")
         session.execute(delete(SessionRow))
         session.execute(delete(TokenRow))
         passing = (Audience.LINK, Audience.ADMIN)
@@ -286,7 +323,7 @@ def _put_in_place(part: Path, settings: Settings, store: Path, old: Iterable[Pat
             if one.exists():
                 operations.make_dir(aside)
                 _move(one, aside / one.name)
-    for upload in sorted((part / UPLOADS).glob("*")):
+    for upload in sorted((part / UPLOADS).glob(f"{PREFIX}*")):
         operations.make_dir(settings.temp_root)
         _move(upload, settings.temp_root / upload.name)
     if (part / RESULTS).is_dir():

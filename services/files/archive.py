@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from services.files import operations
@@ -14,21 +15,40 @@ from services.files.retry import raise_if_full
 
 PART = ".part-"
 
+Filter = Callable[[tarfile.TarInfo, str], tarfile.TarInfo | None]
 
-def unpack(source: Path, target: Path) -> None:
-    """Unpack a tar archive into a directory; what is in it already stays.
+
+def unpack_files(source: Path, target: Path, reserve: int = 0) -> None:
+    """Unpack a tar archive that holds nothing but files, some under two names, into a directory.
+
+    Args:
+        reserve: Bytes that must stay free on the disk.
 
     Raises:
-        tarfile.TarError: it is no tar archive, or holds a path that leads outside.
+        DiskFull: there is no room for it.
+        tarfile.TarError: it is no tar archive, or holds a path that leads outside, or a
+            link that is no second name.
     """
     with tarfile.open(source) as content:
-        _extract(content, target)
+        _require_room(content, target.parent, reserve)
+        _extract(content, target, _file)
 
 
-def _extract(content: tarfile.TarFile, target: Path) -> None:
+def _require_room(content: tarfile.TarFile, parent: Path, reserve: int) -> None:
+    # What it holds, and not what the archive has: that may be compressed, or have holes.
+    Room(parent, reserve).require(sum(member.size for member in content))
+
+
+def _extract(content: tarfile.TarFile, target: Path, allowed: Filter) -> None:
     content.extractall(  # noqa: S202 - the filter is the standard library's own and more
-        operations.extended(target, always=True), filter=_plain
+        operations.extended(target, always=True), filter=allowed
     )
+
+
+def _file(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    if not (member.isfile() or member.islnk() or member.isdir()):
+        raise tarfile.TarError(f"“{member.name}” is no file")
+    return _plain(member, path)
 
 
 def _plain(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
@@ -65,9 +85,8 @@ def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
     part = parent / f"{PART}{os.urandom(6).hex()}"
     try:
         with tarfile.open(archive) as content:
-            size = sum(member.size for member in content)
-            Room(parent, reserve).require(size)
-            _extract(content, part)
+            _require_room(content, parent, reserve)
+            _extract(content, part, _plain)
         operations.replace(part, target)
     except BaseException as error:
         operations.discard(part)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import shutil
@@ -10,17 +12,18 @@ import tarfile
 import threading
 from contextlib import closing
 from pathlib import Path
+from tarfile import TarInfo
 
 import pytest
 
 from services.backup import STORE, _manifest, backup, restore
 from services.config import Settings
-from services.errors import BackupError, DirectoryInUse
+from services.errors import BackupError, DirectoryInUse, DiskFull
 from services.files import operations
 from services.jobs.models import State
 from services.people.models import Role, Scope
 from services.people.shares import Audience
-from services.runtime import Runtime
+from services.runtime import LOCK, Runtime
 from services.view import View
 from tests import media
 
@@ -204,6 +207,136 @@ def test_what_is_no_whole_backup_changes_nothing(here, there, tmp_path, damage):
         restore(there, bad)
     assert not (there.data_dir / STORE).exists()
     assert not list(there.data_dir.glob(".part*"))
+
+
+def tampered(source: Path, what: str) -> Path:
+    """Return a copy of a backup in which something is wrong."""
+    with tarfile.open(source) as tar:
+        content = {one.name: tar.extractfile(one).read() for one in tar}
+    more = harm(content, what, source.parent)
+    target = source.with_name("tampered.tar")
+    with tarfile.open(target, "w") as tar:
+        for name, data in content.items():
+            member = TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        for member in more:
+            tar.addfile(member)
+    return target
+
+
+def link(name: str, to: str, kind: bytes = tarfile.SYMTYPE) -> TarInfo:
+    member = TarInfo(name)
+    member.type, member.linkname = kind, to
+    return member
+
+
+def a_database(folder: Path, *statements: str, of: bytes = b"") -> bytes:
+    path = folder / "made.db"
+    path.write_bytes(of)
+    with closing(sqlite3.connect(path)) as made, made:
+        for statement in statements:
+            made.execute(statement)
+    return path.read_bytes()
+
+
+def harm(content: dict[str, bytes], what: str, folder: Path) -> list[TarInfo]:
+    """Change the members of a backup; return those that come to it."""
+    store = content[STORE]
+    manifest = json.loads(content["manifest.json"])
+    result = next(name for name in content if name.endswith("/result.json"))
+    changes = {
+        "another manifest": {"manifest.json": b"[]"},
+        "no roots": {"manifest.json": json.dumps({**manifest, "temp_root": None}).encode()},
+        "no database": {STORE: b"hello" * 1000},
+        "an empty store": {STORE: b""},
+        "another database": {STORE: a_database(folder, "CREATE TABLE x (y)")},
+        "a damaged store": {STORE: store[: len(store) // 3] + bytes(len(store) * 2 // 3)},
+        "a newer store": {
+            STORE: a_database(folder, "UPDATE alembic_version SET version_num = '9999'", of=store)
+        },
+    }
+    content |= changes.get(what, {})
+    if what == "a result less":
+        del content[result]
+    links = {
+        "a link to the store": link("results/x/original.pdf", "../../scriptorium.db"),
+        "a second name of the store": link("results/x/original.pdf", STORE, tarfile.LNKTYPE),
+        "a pipe": link("results/x/original.pdf", "", tarfile.FIFOTYPE),
+    }
+    return [links[what]] if what in links else []
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("another manifest", "no whole backup"),
+        ("no roots", "no whole backup"),
+        ("no database", "damaged"),
+        ("an empty store", "damaged"),
+        ("another database", "damaged"),
+        ("a damaged store", "damaged"),
+        ("a newer store", "cannot be put back: .*newer"),
+        ("a result less", "1 results are missing"),
+        ("a link to the store", "“results/x/original.pdf” is no file"),
+        ("a second name of the store", "is also another file"),
+        ("a pipe", "is no file"),
+    ],
+)
+def test_a_backup_that_was_tampered_with_changes_nothing(here, there, tmp_path, what, said):
+    with Runtime(here) as runtime:
+        runtime.wait(runtime.submit(documents(tmp_path, 1)).id, 60)
+        backup(here, tmp_path / "all.tar")
+    with pytest.raises(BackupError, match=f"“tampered.tar” .*{said}"):
+        restore(there, tampered(tmp_path / "all.tar", what))
+    assert {path.name for path in there.data_dir.iterdir()} == {LOCK}
+
+
+def test_what_has_two_names_in_a_backup_has_both_again(here, there, tmp_path):
+    files = [*documents(tmp_path, 1), tmp_path / "broken.pdf"]
+    files[-1].write_bytes(b"%PDF-1.7 and no more")
+    with Runtime(here) as runtime:  # the original of what is done is also in the workspace still
+        workspace = runtime.new_workspace()
+        stored = [workspace.add(path.name, io.BytesIO(path.read_bytes())) for path in files]
+        batch = runtime.submit(stored, workspace=workspace)
+        runtime.wait(batch.id, 60)
+        backup(here, tmp_path / "all.tar")
+    with tarfile.open(tmp_path / "all.tar") as tar:
+        assert os.name == "nt" or [member for member in tar if member.islnk()]
+    restore(there, tmp_path / "all.tar")
+    with Runtime(there) as runtime:
+        found = [runtime.original(job.id) for job in runtime.jobs(batch.id)]
+    assert [path.read_bytes() for path in found] == [path.read_bytes() for path in files]
+
+
+def test_the_store_is_in_a_backup_once_and_its_end_makes_it_whole(here, there, tmp_path):
+    with Runtime(here):
+        backup(here, tmp_path / "all.tar")
+    with tarfile.open(tmp_path / "all.tar") as tar:
+        names = tar.getnames()
+    assert names.count(STORE) == 1 and names[-1] == STORE
+    packed = tmp_path / "all.tar.gz"
+    with gzip.open(packed, "wb") as handle:
+        handle.write((tmp_path / "all.tar").read_bytes())
+    whole = packed.read_bytes()
+    for damaged in (whole[:-5000], whole[:2000] + b"damage" + whole[2006:]):
+        packed.write_bytes(damaged)
+        with pytest.raises(BackupError, match="damaged"):
+            restore(there, packed)
+    packed.write_bytes(whole)
+    restore(there, packed)
+    assert (there.data_dir / STORE).is_file()
+
+
+def test_what_would_fill_the_disk_once_unpacked_is_refused(there, tmp_path, monkeypatch):
+    monkeypatch.setattr("services.files.disk.free", lambda _: 1_000_000)
+    member = TarInfo("results/x/original.pdf")
+    member.size = 1_000_001
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
+        tar.addfile(member, io.BytesIO(bytes(member.size)))
+    with pytest.raises(DiskFull):
+        restore(there, tmp_path / "bomb.tar.gz")
+    assert {path.name for path in there.data_dir.iterdir()} == {LOCK}
 
 
 def test_an_archive_that_leads_outside_is_refused(there, tmp_path):
