@@ -52,12 +52,18 @@ class Team:
         theirs.person = person
         return theirs
 
-    def vouched_for(self, subject: str, wished: str, role: Role) -> User | None:
+    def vouched_for(self, subject: str, wished: str, role: Role | None) -> User | None:
         """Return whom an OpenID provider vouches for; see `Accounts.enter`.
+
+        Without a role they may not come in, nor have anything here that lets them: see
+        `Accounts.turn_away`.
 
         Who comes for the first time gets no name under which there is work already: a provider
         may give the name of somebody who left to another.
         """
+        if role is None:
+            self.people.accounts.turn_away(subject)
+            return None
         return self.people.accounts.enter(
             subject, wished, role, lambda name: bool(self._store.count(JobFilter(owner=name)))
         )

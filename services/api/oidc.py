@@ -9,7 +9,7 @@ from typing import Any
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
-from httpx import HTTPError, InvalidURL
+from httpx2 import HTTPError, InvalidURL
 from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -32,6 +32,7 @@ MINUTES = 15 * 60
 _UNSIGNED = (JoseError,)
 _INCOMPLETE = (RuntimeError, LookupError, TypeError, AttributeError)
 """What Authlib raises where the provider's description of itself lacks something or is none."""
+# Authlib asks by httpx2, whose errors are none of httpx.
 _FAILED = (HTTPError, InvalidURL, AuthlibBaseError, ValueError, *_UNSIGNED, *_INCOMPLETE)
 
 
@@ -63,11 +64,11 @@ def routes(settings: PeopleSettings) -> list[BaseRoute]:
             _note("Somebody came back from the OpenID provider without proof", error)
             return refused(request, _reason(error))
         role = role_of(claims, settings)
-        if role is None or not claims.get("sub"):
-            return refused(request, "Your account may not use this instance. Ask its admin.")
         name = claims.get(settings.oidc_name_claim) or claims.get("email") or claims["sub"]
         subject = f"{claims.get('iss', settings.oidc_issuer)} {claims['sub']}"
         user = await run_in_threadpool(front_of(request).vouched_for, subject, str(name), role)
+        if role is None:
+            return refused(request, "Your account may not use this instance. Ask its admin.")
         if user is None:
             return refused(request, "Your account was closed here. Ask the admin.")
         return await entered(request, user.name, wanted)

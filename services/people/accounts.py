@@ -169,10 +169,8 @@ class Accounts:
             row = _require(session.get(UserRow, name), name)
             if row.role == Role.ADMIN:
                 _require_another_admin(session, name)
-            session.query(SessionRow).filter(SessionRow.user == name).delete()
-            session.query(TokenRow).filter(TokenRow.user == name).delete()
             session.query(ShareRow).filter(ShareRow.person == name).delete()
-            _end_links(session, name)
+            _end_access(session, name)
             session.delete(row)
 
     def check(self, name: str, password: str) -> User | None:
@@ -234,6 +232,21 @@ class Accounts:
             row.role, row.seen_at = role, now
             return _user(row)
 
+    def turn_away(self, subject: str) -> None:
+        """End what somebody has here whom their OpenID provider lets in no more.
+
+        Their sessions, tokens and links end, and they are no admin; the account stays, for when
+        they are let in again.
+
+        Args:
+            subject: The provider's address and its id of the person, who may never have been here.
+        """
+        with self._database.write() as session:
+            row = session.scalars(select(UserRow).where(UserRow.subject == subject)).one_or_none()
+            if row is not None:
+                row.role = Role.PERSON
+                _end_access(session, row.name)
+
 
 def _hash(password: str) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
@@ -259,6 +272,13 @@ def _require(row: UserRow | None, name: str) -> UserRow:
     if row is None:
         raise AccountError(f"There is nobody with the name “{name}”.")
     return row
+
+
+def _end_access(session: Session, name: str) -> None:
+    """End the sessions, tokens and links of somebody."""
+    session.query(SessionRow).filter(SessionRow.user == name).delete()
+    session.query(TokenRow).filter(TokenRow.user == name).delete()
+    _end_links(session, name)
 
 
 def _end_links(session: Session, name: str) -> None:

@@ -15,9 +15,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from services.api import oidc
+from services.api.door import COOKIE
 from services.api.oidc import role_of
 from services.config import Settings
-from services.people.models import Role
+from services.people.models import Role, Scope
 from services.people.settings import PeopleSettings
 from services.runtime import Runtime
 from tests.web import client_of
@@ -144,6 +146,31 @@ def test_a_sign_in_that_fails_is_a_sentence_and_a_line_in_the_log(
     assert answer.status_code == 403 and said in answer.text and 'class="error"' in answer.text
     assert [one for one in caplog.records if one.name == "services.api.oidc"]
     assert client.runtime.people.sessions.active() == 0
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_provider_that_is_down_is_said(client, provider, begun):
+    path = "/auth/oidc"
+    if begun:
+        asked = parse_qs(urlsplit(client.get(path).headers["location"]).query)
+        path += f"/callback?code=c&state={asked['state'][0]}"
+    provider.http.shutdown()
+    provider.http.server_close()
+    answer = client.get(path)
+    assert answer.status_code == 403 and "Try again" in answer.text
+
+
+def test_whom_the_groups_let_in_no_more_has_nothing_here(client, provider, monkeypatch):
+    people = client.runtime.people
+    monkeypatch.setattr(oidc, "role_of", lambda *_: Role.ADMIN)
+    assert sign_in(client, provider).status_code == 303
+    session = client.cookies[COOKIE]
+    token, _ = people.tokens.create("ana", "nightly", [Scope.ADMIN])
+    monkeypatch.setattr(oidc, "role_of", lambda *_: None)
+    answer = sign_in(client, provider)
+    assert answer.status_code == 403 and "may not use this instance" in answer.text
+    assert people.identify(session, None) is None and people.identify(None, token) is None
+    assert people.accounts.get("ana").role is Role.PERSON
 
 
 @pytest.mark.parametrize(

@@ -387,6 +387,20 @@ def test_a_link_opens_for_a_guest_and_for_who_is_signed_in(people, clock):
     assert people.sessions.open_link("guessed", None) is None
 
 
+def test_whom_a_provider_lets_in_no_more_has_nothing_that_lets_them_in(people):
+    people.accounts.enter("https://p 17", "cy", Role.ADMIN)
+    secret, _ = signed_in(people, "cy")
+    token, _ = people.tokens.create("cy", "t", Scope)
+    _, link = people.shares.create("cy", "b" * 32, audience=Audience.LINK)
+    people.accounts.turn_away("https://p 18")  # somebody else, who was never here
+    assert people.identify(secret, None) and people.identify(None, token)
+    people.accounts.turn_away("https://p 17")
+    assert people.identify(secret, None) is None and people.identify(None, token) is None
+    assert people.sessions.open_link(link, None) is None
+    assert people.accounts.get("cy").role is Role.PERSON
+    assert people.accounts.enter("https://p 17", "cy", Role.ADMIN).role is Role.ADMIN
+
+
 def test_a_provider_vouches_for_the_same_person_each_time(people):
     first = people.accounts.enter("https://p 17", "Bo Ek", Role.PERSON)
     again = people.accounts.enter("https://p 17", "Bo Changed", Role.ADMIN)
