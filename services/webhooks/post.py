@@ -16,12 +16,15 @@ from httpx import URL, InvalidURL
 
 from services.addresses import is_local
 from services.errors import ScriptoriumError
+from services.files.names import one_line
 
 TIMEOUT = 10.0
 """Seconds that a connection, or each thing that is sent or read, may take."""
 WHOLE = 2 * TIMEOUT
 """Seconds that all of it may take together, whatever comes meanwhile."""
 PREFIX = "whsec_"
+MOST_SAID = 200
+"""Characters that are kept of what a receiver says."""
 
 
 class NotDelivered(ScriptoriumError):
@@ -64,7 +67,8 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
     except InvalidURL as error:
         raise NotDelivered(f"A webhook’s address cannot be used: {error}.") from error
     host = to.raw_host.decode()
-    connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
+    # With a port, which the socket has already: without, it is looked for in an address of IPv6.
+    connection = http.client.HTTPConnection(host, _port(to), timeout=TIMEOUT)
     try:
         connection.sock = _Timed(_connect(to, local, ends), ends)  # type: ignore[assignment]
         own = {"Host": to.netloc.decode(), "Content-Type": "application/json"}
@@ -73,12 +77,21 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
         answer = connection.getresponse()
     # A ValueError: a name that no host can have.
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = str(error) or type(error).__name__
+        reason = _said(str(error)) or type(error).__name__
         raise NotDelivered(f"{host} cannot be reached: {reason}.") from error
     finally:
         connection.close()
     if not 200 <= answer.status < 300:
-        raise NotDelivered(f"{host} answered {answer.status} {answer.reason}.")
+        raise NotDelivered(f"{host} answered {answer.status} {_said(answer.reason)}.")
+
+
+def _said(text: str) -> str:
+    """Return what a receiver says of itself as far as it is kept: it may say anything."""
+    return one_line(text)[:MOST_SAID]
+
+
+def _port(to: URL) -> int:
+    return to.port or (443 if to.scheme == "https" else 80)
 
 
 class _Timed:
@@ -133,9 +146,10 @@ def _left(ends: float) -> float:
 def _connect(to: URL, local: bool, ends: float) -> socket.socket:
     host = to.raw_host.decode()
     secure = to.scheme == "https"
-    port = to.port or (443 if secure else 80)
     failed: OSError = OSError("it has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, _port(to), 0, socket.SOCK_STREAM
+    ):
         # Whom it reaches, and not what its name is said to stand for.
         if not local and is_local(str(address[0])):
             raise NotDelivered(

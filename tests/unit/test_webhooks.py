@@ -232,8 +232,8 @@ def test_a_dead_receiver_is_asked_once_a_round_and_keeps_nobody_waiting(tmp_path
     assert asked.count(alive) == 25
 
 
-@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "xn--0.org"])
-def test_a_name_that_no_host_can_have_keeps_nobody_else_waiting(tmp_path, receiver, host):
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "xn--0.org", "[::ffff:127.0.0.1]:1"])
+def test_what_no_host_is_reached_by_keeps_nobody_else_waiting(tmp_path, receiver, host):
     house = House(tmp_path, f"https://{host}/hook", receiver.url)
     for name in ("a.pdf", "b.pdf"):
         house.batch(name)
@@ -325,6 +325,22 @@ def test_this_machine_is_told_only_where_the_settings_say_so(tmp_path, receiver)
     house.after(1)
     assert receiver.got == []
     assert "webhook_local" in house.notifier.trouble.error
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 500 %b", b"%b"])
+def test_of_what_a_receiver_says_little_is_kept_and_none_of_it_hidden(line):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            taken, _ = server.accept()
+            with taken:
+                taken.recv(65536)
+                taken.sendall(line % (b"no\x1b[31m\x07 " * 5000) + b"\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(NotDelivered, match=r"no\[31m no") as refused:
+            post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, local=True)
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 300
 
 
 def test_a_receiver_that_answers_byte_by_byte_is_given_up(monkeypatch):
