@@ -140,7 +140,7 @@ class Workspace:
 
     def files(self) -> list[StoredFile]:
         """Return what is stored here, the oldest first; names are the cleaned ones."""
-        found = [path for path in self.path.iterdir() if _STORED.match(path.name)]
+        found = [path for path in self.path.iterdir() if is_stored(path.name)]
         return [
             StoredFile(path, path.name[65:], path.name[:64], path.stat().st_size)
             for path in sorted(found, key=lambda path: path.stat().st_mtime)
@@ -213,6 +213,11 @@ class Incoming:
     def abandon(self) -> None:
         """Drop what was received; a file that has its place stays."""
         self._stack.__exit__(EOFError, EOFError("the rest never came"), None)
+
+
+def is_stored(name: str) -> bool:
+    """Whether a name in a workspace is that of a file that was stored there."""
+    return _STORED.match(name) is not None
 
 
 def is_unchanged(path: Path, sha256: str) -> bool:

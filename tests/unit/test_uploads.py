@@ -301,6 +301,21 @@ def test_forms_that_come_at_once_are_not_looked_through(room, monkeypatch):
         desk.expect(form, 10)
 
 
+def test_what_is_held_is_counted_without_reading_what_was_said_of_it(room, monkeypatch):
+    """It is asked before each file of a folder, which may have thousands."""
+    desk = intake(room, owner_limit=1000)
+    home = Workspace.create(room, "ana")
+    for name in ("a.wav", "b.wav", "c.wav"):
+        send(desk, name, name.encode() * 10, workspace=home.path.name)
+    half = desk.begin("d.wav", 100, home.path.name)
+    with desk.receive(half) as receiver:
+        receiver.write(b"d" * 30)
+    read, asked = Uploads._read, []
+    monkeypatch.setattr(Uploads, "_read", lambda *given: asked.append(given[2]) or read(*given))
+    assert desk._uploads.held_by("ana") == 3 * 50 + 100
+    assert asked == [half.record]
+
+
 def test_an_upload_is_its_owners_alone(room):
     desk = intake(room)
     mine = Workspace.create(room, "ana")
