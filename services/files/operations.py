@@ -190,18 +190,23 @@ def atomic_writer(target: Path, sync: bool = True) -> Iterator[BinaryIO]:
         sync: Also after a power cut; else it may be missing or broken then, and costs far less.
     """
     make_dir(target.parent)
-    # delete=False: on Windows a file that deletes itself cannot be opened by anyone else.
-    with tempfile.NamedTemporaryFile(
-        dir=extended(target.parent), prefix=PART, suffix=".tmp", delete=False
-    ) as handle:
+
+    def make() -> Any:
+        # delete=False: on Windows a file that deletes itself cannot be opened by anyone else.
+        return tempfile.NamedTemporaryFile(
+            dir=extended(target.parent), prefix=PART, suffix=".tmp", delete=False
+        )
+
+    with retrying(make, target) as handle:
         part = Path(handle.name)
         try:
-            yield handle  # type: ignore[misc]
+            yield handle
             handle.flush()
             if sync:
                 os.fsync(handle.fileno())
         except BaseException as error:
-            handle.close()
+            with contextlib.suppress(OSError):  # what had no room is tried once more, and closed
+                handle.close()
             discard(part)
             if isinstance(error, OSError):
                 raise_if_full(error, target)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from services.files import operations
 from services.files.disk import Room
 from services.files.names import display_name, stored_name
-from services.files.retry import raise_if_full
+from services.files.retry import raise_if_full, retrying
 
 MARKER = ".scriptorium-workspace.json"
 RELEASED = ".scriptorium-released.json"
@@ -48,7 +48,7 @@ class Workspace:
         """Make a new, empty workspace under `room.root`, marked as ours and as its owner's."""
         operations.make_dir(room.root)
         path = (room.root / f"{PREFIX}{os.urandom(16).hex()}").absolute()
-        operations.extended(path).mkdir(mode=0o700)
+        retrying(lambda: operations.extended(path).mkdir(mode=0o700), path)
         operations.write_atomic(path / MARKER, json.dumps({"created": time.time(), "owner": owner}))
         return cls(path, room)
 

@@ -91,3 +91,12 @@ def test_a_disk_that_fills_up_while_a_result_is_written_costs_nothing(small_disk
         assert (job.state, job.attempts, job.error) == (State.DONE, 1, None)
         assert len(runtime.result(job.id).pages) == 200
         assert not list(settings.results_dir.rglob(".part-*"))
+
+
+def test_without_a_byte_of_room_no_upload_begins(small_disk):
+    with Runtime(Settings(data_dir=small_disk / "data", disk_reserve_mb=0)) as runtime:
+        ballast = fill(small_disk, leave=0)
+        with pytest.raises(DiskFull, match="Disk full"):
+            runtime.new_workspace()
+        ballast.unlink()
+        assert runtime.new_workspace().exists

@@ -1,6 +1,8 @@
 import errno
+import io
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,32 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_part(tmp_path, error):
         raise error
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.json"]
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk without room for a byte."""
+
+    def write(self, _):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_fits_into_a_buffer_is_missed_on_a_full_disk_too(tmp_path, monkeypatch):
+    def make(dir, prefix, suffix, delete):
+        return io.BufferedWriter(FullDisk(str(Path(dir) / f"{prefix}1{suffix}"), "w"))
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", make)
+    with pytest.raises(DiskFull, match="“small.json”"):  # at the flush, and once more at the close
+        operations.write_atomic(tmp_path / "small.json", "{}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_room_for_one_more_file_is_full(tmp_path, monkeypatch):
+    def make(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", make)
+    with pytest.raises(DiskFull, match="“small.json”"):
+        operations.write_atomic(tmp_path / "small.json", "{}")
 
 
 def test_a_writer_on_a_full_disk_says_so(tmp_path):
