@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from services.config import Settings
+from services.errors import TransientError
 from services.files.logs import RotatingLog
 
 NAME = "server.log"
@@ -76,7 +77,18 @@ def about_job(
     return cast(Callable[Concatenate[S, J, P], R], logged)
 
 
-class TextLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    def formatException(self, ei: Any) -> str:
+        """Return the stack trace of an error; of a cause that may pass only the sentence.
+
+        While a disk is full or the store away, every thread that looks each second meets it.
+        """
+        if isinstance(ei[1], TransientError):
+            return _HIDING.sub(_escaped, str(ei[1]))
+        return super().formatException(ei)
+
+
+class TextLines(_Lines):
     """Lines for people, without secrets."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -95,7 +107,7 @@ class TextLines(logging.Formatter):
         return without_secrets(super().format(record), self._secrets)
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(_Lines):
     """One JSON object a line: `at`, `level`, `logger`, `message`, `job`, `thread`, `error`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

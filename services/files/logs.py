@@ -11,6 +11,7 @@ from typing import TextIO
 
 from services.errors import FileAccessError
 from services.files import operations
+from services.files.retry import is_disk_full
 
 LONGEST = 5_000_000
 KEPT = 4
@@ -33,14 +34,15 @@ class RotatingLog(logging.Handler):
         self._stream = self._open()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line."""
+        """Write a line, or pass over it where the disk is full: standard error has it too."""
         try:
             if self._stream.tell() > self._longest:
                 self._rotate()
             self._stream.write(self.format(record) + "\n")
             self._stream.flush()
-        except Exception:
-            self.handleError(record)
+        except Exception as error:
+            if not is_disk_full(error):  # each line would bring its own stack trace
+                self.handleError(record)
 
     def close(self) -> None:
         """Close the file."""

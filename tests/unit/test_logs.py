@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from services.api.door import COOKIE
 from services.config import Settings
+from services.errors import DiskFull
 from services.files.logs import KEPT, RotatingLog
 from services.logs import JsonLines, TextLines, about, about_job, secrets_of, without_secrets
 from services.people.models import Role, Scope
@@ -48,6 +50,16 @@ def written(tmp_path):
 def record(message: str, *arguments: object, error: Exception | None = None) -> logging.LogRecord:
     info = (type(error), error, None) if error else None
     return logging.LogRecord("services.x", logging.INFO, "x.py", 1, message, arguments, info)
+
+
+class FullDisk:
+    """A stream onto a disk without room for a byte."""
+
+    def __init__(self, stream) -> None:
+        self.tell = stream.tell
+
+    def write(self, _: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_each_line_about_a_job_names_it():
@@ -163,6 +175,31 @@ def test_a_stack_trace_loses_its_secrets_too():
     error = ValueError(f"bad key {KEY}")
     for lines in (TextLines([KEY]), JsonLines([KEY])):
         assert KEY not in lines.format(record("failed", error=error))
+
+
+def test_a_cause_that_may_pass_is_told_in_its_sentence_alone():
+    """While a disk is full it is met each second, by many."""
+    for lines in (TextLines(), JsonLines()):
+        try:
+            raise DiskFull("Disk full: no room for “x”.\n2026 forged")
+        except DiskFull as error:
+            said = record("the pulse missed a beat")
+            said.exc_info = (type(error), error, error.__traceback__)
+        written = lines.format(said)
+        assert "Disk full: no room for “x”." in written and "Traceback" not in written
+        assert "\n2026" not in written
+
+
+def test_on_a_full_disk_a_line_comes_without_a_stack_trace(tmp_path, capsys):
+    log = RotatingLog(tmp_path / "server.log")
+    stream = log._stream
+    log._stream = FullDisk(stream)
+    log.emit(record("missing"))
+    log._stream = stream
+    log.emit(record("there"))
+    log.close()
+    assert (tmp_path / "server.log").read_text().splitlines()[-1].endswith("there")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_long_log_begins_a_new_file_and_keeps_a_few(tmp_path):
