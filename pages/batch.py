@@ -112,7 +112,7 @@ def more(batch: Batch, kept: tuple[int, int]) -> None:
         )
     st.markdown("**The whole batch**")
     keeping.choose(runtime, batch)
-    if st.button("Delete", icon=":material/delete:"):
+    if st.button("Delete", icon=":material/delete:", on_click=context.close_menu):
         confirm_deletion()
 
 
@@ -186,7 +186,7 @@ with st.container():
             actions(batch.id)
         if mine:
             sharing.button(runtime, batch.id)
-            with st.popover("More", icon=":material/more_horiz:"):
+            with context.menu():
                 more(batch, kept)
         if not ended:
             components.news([], key="ask", ask=True)

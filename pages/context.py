@@ -13,6 +13,7 @@ from typing import ParamSpec
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import services.runtime
 from services.api.door import COOKIE, SIGN_IN
@@ -205,6 +206,16 @@ def shared_by(runtime: Runtime, owner: str) -> str:
     """Say whose something is, where it is not one's own."""
     mine = runtime.person.everything or owner == runtime.person.name
     return "" if mine else f"shared by {owner}"
+
+
+def menu() -> DeltaGenerator:
+    """Return the menu of what is asked for less often; a page has one."""
+    return st.popover("More", icon=":material/more_horiz:", key="menu", on_change="rerun")
+
+
+def close_menu() -> None:
+    """Close the menu: it would stand over the dialog that its button opens."""
+    st.session_state.menu = False
 
 
 def download_links(links: dict[str, str]) -> None:

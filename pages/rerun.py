@@ -17,7 +17,7 @@ MOST_CHANGES = 200
 
 def menu(runtime: Runtime, job: Job) -> None:
     """Show what can be done with a file that has ended."""
-    with st.popover("More", icon=":material/more_horiz:"):
+    with context.menu():
         if runtime.can_run_again(job):
             st.markdown("**Run again**")
             if job.result_at is not None:
@@ -27,7 +27,7 @@ def menu(runtime: Runtime, job: Job) -> None:
                 runtime.retry_job(job.id, chosen)
                 st.rerun()
         st.markdown("**This file**")
-        if st.button("Delete", icon=":material/delete:"):
+        if st.button("Delete", icon=":material/delete:", on_click=context.close_menu):
             _confirm_deletion(runtime, job)
 
 

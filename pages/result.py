@@ -106,11 +106,14 @@ facts.append(f"took {context.duration(job.took or 0)}")
 facts.append(context.shared_by(runtime, job.owner))
 with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(context.plain(" · ".join(fact for fact in facts if fact)))
-    if isinstance(result, Transcript):
-        exporting.one(job.id, exports.formats(result))
-        voices.menu(runtime, job, mine)
-    if mine:
-        sharing.button(runtime, job.batch_id, job.id)
+    with st.container(horizontal=True, width="content"):  # on a phone a line of their own
+        if isinstance(result, Transcript):
+            exporting.one(runtime, job.id, exports.formats(result))
+            voices.menu(runtime, job, mine)
+        if mine:
+            sharing.button(runtime, job.batch_id, job.id)
+        if mine and job.state.over:
+            rerun.menu(runtime, job)
 if not job.state.over:
     st.info(
         "This file is done again. Until then this is the earlier result.", icon=":material/replay:"
@@ -133,12 +136,8 @@ if isinstance(result, Transcript):
     transcript.show(runtime, job, result, runtime.stamp(job.id), runtime.may_correct(job))
 else:
     document_view.show(runtime, job, result)
+    formats = exports.formats(result)
+    context.download_links({f.upper(): f"/files/{job.id}/result.{f}" for f in formats})
 st.space("small")
-with st.container(horizontal=True, vertical_alignment="center"):
-    if not isinstance(result, Transcript):
-        formats = exports.formats(result)
-        context.download_links({f.upper(): f"/files/{job.id}/result.{f}" for f in formats})
-    if mine and job.state.over:
-        rerun.menu(runtime, job)
 rerun.changes(runtime, job, result)
 show_history(events)

@@ -21,6 +21,10 @@ from services.jobs.models import Job
 from services.runtime import Runtime
 
 _MOST_HITS = 300
+_BUTTONS = 7
+"""Pages of a long document that have a button of their own, at most."""
+_BUTTON = 36
+"""Pixels that it takes."""
 _WIDTHS = {**dict.fromkeys(" .,:;'|!()[]filjtI-", 0.55), **dict.fromkeys("mwMW@%", 1.6)}
 _LEADER = re.compile(r"(?:[ \u00a0]?\.){5,}")
 """The dots of a table of contents."""
@@ -99,8 +103,10 @@ def _choose_page(count: int) -> int:
     """Let the person turn pages, and in a long document go to one by its number."""
     if count == 1:
         return 1
-    number: int = st.pagination(count, key="page", bind="query-params")
-    if count > 7:
+    # By its content's width it would leave out pages that fit: two of three were shown.
+    width = _BUTTON * (min(count, _BUTTONS) + 3)
+    number: int = st.pagination(count, width=width, key="page", bind="query-params")
+    if count > _BUTTONS:
 
         def go() -> None:
             if st.session_state.go_to:

@@ -8,9 +8,11 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 
+from pages import context
 from services import exports
 from services.audio.exports import Style
 from services.jobs.models import Kind
+from services.runtime import Runtime
 
 _LABELS = {
     "txt": "Text",
@@ -31,26 +33,28 @@ _OPTIONS = {
 """Label of each option, and the formats in which it changes anything."""
 
 
-@st.fragment
-def one(job_id: str, formats: Sequence[str]) -> None:
+def one(runtime: Runtime, job_id: str, formats: Sequence[str]) -> None:
     """Offer one result in one format."""
-    with (
-        st.container(horizontal=True, horizontal_alignment="right"),
-        st.popover("Export", icon=":material/download:"),
-    ):
-        format = st.pills(
-            "Format",
-            formats,
-            default=formats[0],
-            required=True,
-            format_func=_label,
-            key="export-format",
-        )
-        style = _style({format})
-        _link(
-            f"/files/{quote(job_id)}/result.{format}?{urlencode(style)}",
-            f"Download {_label(format)}",
-        )
+    with st.popover("Export", icon=":material/download:"):
+        context.refreshing(None)(_one)(runtime, job_id, formats)
+
+
+def _one(runtime: Runtime, job_id: str, formats: Sequence[str]) -> None:
+    if runtime.job(job_id) is None:  # deleted meanwhile: the whole page says so
+        st.rerun()
+    format = st.pills(
+        "Format",
+        formats,
+        default=formats[0],
+        required=True,
+        format_func=_label,
+        key="export-format",
+    )
+    style = _style({format})
+    _link(
+        f"/files/{quote(job_id)}/result.{format}?{urlencode(style)}",
+        f"Download {_label(format)}",
+    )
 
 
 def batch(batch_id: str, results: Mapping[Kind, int]) -> None:

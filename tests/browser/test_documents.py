@@ -76,6 +76,9 @@ def test_ways_to_a_page(server, open_page, files):
     page = open_page(server)
     run(page, files / "long.pdf")
     page.get_by_role("button", name="long.pdf", exact=True).click(timeout=60_000)
+    pagination = page.get_by_role("navigation", name="Pagination")
+    for number in ("1", "2", "5", "40"):
+        expect(pagination.get_by_text(number, exact=True)).to_be_visible()
     contents = page.get_by_role("navigation", name="Contents")
     contents.get_by_role("button", name=re.compile("^Part 23")).click()
     expect(page.get_by_text("Page 23 tells of ink")).to_be_visible()

@@ -89,6 +89,28 @@ def test_a_result_is_made_again_with_another_engine_and_compared(server, open_pa
     expect(page.get_by_text("spoken-digits").first).to_be_visible()
 
 
+def test_a_file_is_deleted_and_who_has_it_open_is_told(server, open_page):
+    page = open_page(server)
+    run(page, PROMPT)
+    page.get_by_role("button", name=PROMPT.name, exact=True).click()
+    expect(page.get_by_text(SPOKEN)).to_be_visible(timeout=60_000)
+    other = open_page(page.url, width=390, height=844)
+    buttons = [other.get_by_role("button", name=name) for name in ("Export", "Speakers", "More")]
+    for button in buttons:
+        expect(button).to_be_visible()
+    assert len({button.bounding_box()["y"] for button in buttons}) == 1, "one line on a phone"
+    buttons[0].click()
+    expect(other.get_by_role("link", name="Download Text")).to_be_visible()
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Delete").click()
+    confirm = page.get_by_role("dialog", name="Delete this file?")
+    expect(page.get_by_role("dialog")).to_have_count(1)  # the menu would stand over it
+    confirm.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Batches")).to_be_visible()
+    other.get_by_text("SRT", exact=True).click()
+    expect(other.get_by_text("There is no such result")).to_be_visible()
+
+
 def test_the_same_file_offers_its_earlier_result(server, open_page, tmp_path):
     write_wav(tmp_path / "once.wav", np.concatenate([read(PROMPT), np.zeros(4000)]), 8000)
     page = open_page(server)

@@ -515,6 +515,20 @@ def test_why_a_recording_is_not_heard_is_said(page):
     page.reload()
     expect(page.locator(".head")).to_contain_text(f"{gone} The text is complete.")
     expect(page.get_by_role("searchbox")).to_be_visible()
+    # Somebody deletes the file while its page is open.
+    page.unroute("**/sound.m4a")
+    asked = []
+
+    def deleted(route) -> None:
+        asked.append(route)
+        page.route("**/reader.json", lambda route: route.fulfill(status=404))
+        route.fulfill(status=404, body=gone)
+
+    page.route("**/sound.m4a", deleted)
+    page.reload()
+    expect(page.locator(".head")).to_contain_text("This file was deleted, or is not shared")
+    expect(page.locator(".head")).not_to_contain_text("complete")
+    page.unroute("**/reader.json")
     page.unroute("**/original")
     page.unroute("**/sound.m4a")
 

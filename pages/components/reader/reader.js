@@ -215,7 +215,9 @@ function reader(data) {
       if (meanwhile && data.video) notice.textContent = "The sound is played without the pictures, which browsers show at other times.";
       else notice.remove();
     } catch (error) {
-      if (meanwhile && !media.error) notice.textContent = `${error.message} ${data.misplaced ? "A click may miss its word." : "What is heard is the first sound track."}`;
+      const text = await fetch(data.addresses.text, { cache: "no-store" }).catch(() => null);
+      if (text?.status === 404) tell("This file was deleted, or is not shared with you any more.");
+      else if (meanwhile && !media.error) notice.textContent = `${error.message} ${data.misplaced ? "A click may miss its word." : "What is heard is the first sound track."}`;
       else tell(`${error.message} The text is complete.`);
     }
     function tell(reason) {
