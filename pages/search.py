@@ -26,6 +26,22 @@ def wait_for_meanings() -> None:
         st.rerun()
 
 
+@context.refreshing("2s")
+def wait_for_index(before: int, found: bool) -> None:
+    """Say how much cannot be found yet, and search again when there is more.
+
+    Args:
+        before: What could not be found when the page searched.
+        found: Whether something was found all the same; it stays until the person asks for more.
+    """
+    waiting = runtime.being_indexed()
+    if waiting and (found or waiting >= before):
+        are = "is" if waiting == 1 else "are"
+        st.caption(f"{context.plural(waiting, 'file')} {are} being indexed and not found yet.")
+    elif not found or st.button("Search again: all is indexed now", icon=":material/replay:"):
+        st.rerun()
+
+
 def show_found(found: Found, typed: str) -> None:
     """Show what was found, page by page."""
     if not found.semantic:
@@ -34,14 +50,20 @@ def show_found(found: Found, typed: str) -> None:
         else:
             st.caption("Comparing words; meanings follow when their model is loaded.")
             wait_for_meanings()
+    waiting = runtime.being_indexed()
+    if found.groups:
+        st.caption(f"Found in {context.plural(found.total, 'file')}")
+    if waiting:
+        wait_for_index(waiting, bool(found.groups))
     if not found.groups:
         context.empty(
             "search_off",
-            "Nothing was found",
-            "Try fewer or other words, or let a filter go.",
+            "Nothing was found yet" if waiting else "Nothing was found",
+            "This page searches again by itself."
+            if waiting
+            else "Try fewer or other words, or let a filter go.",
         )
         return
-    st.caption(f"Found in {context.plural(found.total, 'file')}")
     clicked = components.hits(
         [hits.group(runtime, one.hits, typed) for one in found.groups], key="hits"
     )

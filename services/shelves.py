@@ -168,6 +168,11 @@ class Shelves(View):
         """Return the number of results in each state of indexing."""
         return self._entries.counts(self._seen())
 
+    def being_indexed(self) -> int:
+        """Return the number of results that the library does not have yet."""
+        counts = self.index_counts()
+        return sum(counts.values()) - counts.get(State.DONE, 0) - counts.get(State.FAILED, 0)
+
     def shelf(self, limit: int = 30, offset: int = 0) -> list[tuple[Job, Entry | None, Labels]]:
         """Return what the library holds or will hold, the newest first."""
         jobs = self._entries.with_result(limit, offset, self._seen())

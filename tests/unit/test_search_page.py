@@ -37,6 +37,9 @@ class Runtime(SimpleNamespace):
         self.asked = (typed, filters, limit, offset)
         return self.found
 
+    def being_indexed(self) -> int:
+        return self.waiting
+
     def search_problem(self) -> str | None:
         return self.problem
 
@@ -48,7 +51,7 @@ class Runtime(SimpleNamespace):
 
 @pytest.fixture
 def runtime(monkeypatch):
-    made = Runtime(problem=None)
+    made = Runtime(problem=None, waiting=0)
     monkeypatch.setattr(services.runtime, "running", [made])
     return made
 
@@ -68,6 +71,25 @@ def test_the_address_holds_the_search(runtime):
     assert (typed, limit, offset) == ("old book", 10, 10)
     assert (filters.kind, filters.tags, filters.owner) == ("document", ("red", "blue"), None)
     assert filters.since is not None and shown.text_input(key="q").value == "old book"
+    assert "Found in 12 files" in [caption.value for caption in shown.caption]
+
+
+def test_what_is_not_indexed_yet_is_said_and_searched_when_it_is(runtime):
+    runtime.waiting = 3
+    shown = page(q="book")
+    captions = [caption.value for caption in shown.caption]
+    assert "Found in 12 files" in captions
+    assert "3 files are being indexed and not found yet." in captions
+    runtime.waiting, found, runtime.found = 0, runtime.found, Found(semantic=True)
+    shown.run()
+    assert not any("indexed" in caption.value for caption in shown.caption)
+    assert any("Nothing was found" in one.value for one in shown.markdown)
+    runtime.waiting = 1
+    shown.run()
+    assert any("Nothing was found yet" in one.value for one in shown.markdown)
+    assert "1 file is being indexed and not found yet." in [one.value for one in shown.caption]
+    runtime.waiting, runtime.found = 0, found
+    shown.run()
     assert "Found in 12 files" in [caption.value for caption in shown.caption]
 
 

@@ -47,6 +47,7 @@ def test_what_is_somebody_elses_is_not_there(house):
             "original": lambda f: f.original(job_id),
             "entries": lambda f: f.entries([job_id]),
             "index_counts": lambda f: f.index_counts(),
+            "being_indexed": lambda f: f.being_indexed(),
             "shelf": lambda f: f.shelf(),
             "labels": lambda f: f.labels(job_id).name,
             "label_names": lambda f: f.label_names("tags"),
