@@ -103,8 +103,8 @@ def _choose_page(count: int) -> int:
     """Let the person turn pages, and in a long document go to one by its number."""
     if count == 1:
         return 1
-    # By its content's width it would leave out pages that fit: two of three were shown.
-    width = _BUTTON * (min(count, _BUTTONS) + 3)
+    # Streamlit shows two buttons where fewer than five have room, also of three or four pages.
+    width = _BUTTON * (min(max(count, 5), _BUTTONS) + 3)
     number: int = st.pagination(count, width=width, key="page", bind="query-params")
     if count > _BUTTONS:
 
