@@ -141,6 +141,7 @@ def test_a_batch_is_deleted_with_its_results(server, open_page):
     page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").click()
     confirm = page.get_by_role("dialog", name="Delete this batch?")
+    expect(page.get_by_role("dialog")).to_have_count(1)
     confirm.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Batches")).to_be_visible()
     page.goto(address)

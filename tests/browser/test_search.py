@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from tests import media
 from tests.browser.conftest import serving, wait_until
 from tests.browser.test_dashboard import run
+from tests.browser.test_reader import playing
 
 SPOKEN = ("agent-alreadyon", "conf-onlyone", "conf-waitforleader", "cannot-complete-as-dialed")
 PAGES = [
@@ -74,8 +75,17 @@ def test_a_phrase_leads_to_its_second_and_to_its_page(server, open_page, files):
         }""",
         arg=second,
     )
+    playing(page, True)
     passage = page.locator(".passage.now")
     expect(passage).to_contain_text(re.compile("leader", re.I))
+
+    page.reload()  # is no wish to hear it again
+    expect(page.locator(".passage.now")).to_be_visible()
+    playing(page, False)
+    page.go_back()
+    page.go_forward()
+    expect(page.locator(".passage.now")).to_be_visible()
+    playing(page, False)
 
     # Back is the search, as it was; its address shows the same to somebody else.
     page.go_back()

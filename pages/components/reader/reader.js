@@ -286,7 +286,7 @@ function reader(data) {
   show();
   edits.load().then(() => {
     showPlaces();
-    if (data.start) go(data.start); // the browser goes there as soon as it knows the sound
+    if (data.start) (soughtHere() ? playFrom : go)(data.start); // as soon as the sound is known
     show();
     if (data.start && current) list.reveal(current);
     if (!list.passages.length) list.element.append(make("div", "gone", "No speech was found: the recording holds no words."));

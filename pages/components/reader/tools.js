@@ -48,6 +48,13 @@ const setting = {
   },
 };
 
+// Whether a person has just clicked a second among what a search found: who does wants to hear it.
+// Reloading the page, or going back to it, plays nothing; nor does a browser that forbids it.
+const soughtHere = () => {
+  const [arrival] = performance.getEntriesByType("navigation");
+  return arrival?.type === "navigate" && /\/search$/.test(document.referrer.split("?")[0]);
+};
+
 // Return when the server has made a copy of the sound; an error says why there is none.
 const copied = async (address, wanted) => {
   while (wanted()) {
