@@ -51,6 +51,10 @@ def show_found(found: Found, typed: str) -> None:
             st.caption("Comparing words; meanings follow when their model is loaded.")
             wait_for_meanings()
     waiting = runtime.being_indexed()
+    if found.instead:
+        said = f"Nothing has “{typed}”. This was found for “{found.instead}”."
+        st.caption(context.plain(said))
+        typed = found.instead
     if found.groups:
         st.caption(f"Found in {context.plural(found.total, 'file')}")
     if waiting:

@@ -120,13 +120,15 @@ class Found:
 
     `total` counts the sources on all pages; `facets` maps the names of filters to the number of
     sources per value, the other filters applied; `semantic` is False when only words were
-    compared, because the embedding model was not there in time.
+    compared, because the embedding model was not there in time; `instead` is what was
+    searched for where nothing was found for what was typed: nearly those words.
     """
 
     groups: tuple[Group, ...] = ()
     total: int = 0
     facets: dict[str, dict[str, int]] = field(default_factory=dict)
     semantic: bool = True
+    instead: str = ""
 
     @property
     def hits(self) -> list[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -19,6 +20,10 @@ were what when where which who why will with you your
 """
 STOP_WORDS = frozenset(_STOP.split())
 """English words that say nothing by themselves."""
+
+
+RESPELLED_FROM = 5
+"""Letters of a word that may be another's with a mistake; shorter ones have too many neighbours."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,32 @@ def _stemmer() -> Any:
     import snowballstemmer
 
     return snowballstemmer.stemmer("english")
+
+
+def respelled(query: Query, texts: Iterable[str]) -> str:
+    """Return the question in words of `texts` that are nearly those typed; empty where none are.
+
+    Of a long word a letter may be another, missing, too many, or in the place of its neighbour:
+    “budjet” is “budget”, “Mueller” is “Müller”.
+    """
+    there = Counter(word.lower() for text in texts for word in WORD.findall(text))
+    asked = query.text
+    for typed in query.words:
+        if len(typed) >= RESPELLED_FROM:
+            wanted = plain(typed)
+            near = [word for word in there if _nearly(wanted, plain(word))]
+            if near:
+                best = max(near, key=lambda word: (plain(word) == wanted, there[word]))
+                asked = re.sub(rf"\b{re.escape(typed)}\b", best, asked)
+    return asked if asked != query.text else ""
+
+
+def _nearly(one: str, two: str) -> bool:
+    """Whether two words are the same but for one letter, or for two that changed places."""
+    same = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 99)
+    one, two = one[same:], two[same:]
+    swapped = one[1::-1] == two[:2] and one[2:] == two[2:]
+    return swapped or one[1:] in (two, two[1:]) or one == two[1:]
 
 
 def spans(text: str, query: Query) -> tuple[tuple[int, int], ...]:

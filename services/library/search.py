@@ -11,7 +11,16 @@ from typing import Any
 
 from services.library.chunks import in_context
 from services.library.models import EVERYTHING, Filters, Found, Group, Hit
-from services.library.query import Query, best_place, parse, spans, stems
+from services.library.query import (
+    RESPELLED_FROM,
+    Query,
+    best_place,
+    parse,
+    respelled,
+    spans,
+    stem,
+    stems,
+)
 from services.library.table import COLUMNS, Table, vector_column, where
 
 RANK_CONSTANT = 10
@@ -69,6 +78,12 @@ def search(
     if not table.exists or not (query.words or query.phrases):
         return Found(semantic=semantic)
     rows = _fused(table, query, vector, model, filters, words)
+    instead = ""
+    if words and not rows and not _knows(table, query, filters):
+        instead = respelled(query, _nearby(table, query, filters))
+    if instead:
+        query = parse(instead)
+        rows = _fused(table, query, vector, model, filters, words)
     if rerank is not None and rows:
         rows = _reranked(rows, query, rerank)
     groups = _grouped(rows)
@@ -77,7 +92,7 @@ def search(
         for source, found in groups[offset : offset + limit]
     ]
     facets = _facets(table, query, vector, model, filters, words, rows)
-    return Found(tuple(page), len(groups), facets, semantic)
+    return Found(tuple(page), len(groups), facets, semantic, instead)
 
 
 def similar(table: Table, key: str, filters: Filters = EVERYTHING, limit: int = 5) -> list[Hit]:
@@ -168,6 +183,25 @@ def _by_words(
     built = table.query(what).select([*shown, "_score"]).limit(WORD_CANDIDATES)
     rows: list[Row] = _filtered(built, where(filters)).to_arrow().to_pylist()
     return sorted(rows, key=lambda row: (-row["_score"], row["key"]))
+
+
+def _knows(table: Table, query: Query, filters: Filters) -> bool:
+    """Whether some passage has one of the words, though the filters may leave it out."""
+    return bool(_by_words(table, query, replace(EVERYTHING, reach=filters.reach), ("key",)))
+
+
+def _nearby(table: Table, query: Query, filters: Filters) -> list[str]:
+    """Return texts that have words which differ from the query's by two letters at most."""
+    from lancedb.query import MatchQuery
+
+    # Stems, for the index holds such and does not make them of a query that is not exact.
+    long = [stem(word) for word in query.words if len(word) >= RESPELLED_FROM]
+    if not long or query.phrases:
+        return []
+    match = MatchQuery(" ".join(long), "text", fuzziness=2, prefix_length=1)
+    built = table.query(match).select(["text", "_score"]).limit(WORD_CANDIDATES)
+    found: list[str] = _filtered(built, where(filters)).to_arrow()["text"].to_pylist()
+    return found
 
 
 def _by_meaning(

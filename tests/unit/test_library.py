@@ -15,6 +15,7 @@ from services.library.models import Chunk, Filters, Source
 from services.library.search import fuse, search, similar
 from services.library.table import Table
 from services.library.writer import Writer
+from services.people.models import Reach
 
 MODEL = "test"
 DIMENSION = 8
@@ -181,6 +182,30 @@ def test_words_phrases_and_meanings_are_found(shelf):
     assert texts(found) == ["Nothing alike at all."]
     assert found.hits[0].similarity == pytest.approx(1.0) and found.hits[0].spans == ()
     assert not shelf.find("book").semantic and shelf.find("book", of=vector(1)).semantic
+
+
+@pytest.mark.parametrize(
+    "typed, instead, text",
+    [
+        ("budjet", "budget", "The budget was approved."),
+        ("the aproved budjet", "the approved budget", "The budget was approved."),
+        ("Mueller", "müller", "Frau Müller kam zur Straße."),
+        ("strasse", "straße", "Frau Müller kam zur Straße."),
+    ],
+)
+def test_what_is_misspelled_is_found_where_nothing_else_is(shelf, typed, instead, text):
+    shelf.put(source("s1"), "The budget was approved.", vectors=[vector(1)]).result()
+    shelf.put(source("s2"), "Frau Müller kam zur Straße.", vectors=[vector(1)]).result()
+    shelf.put(source("s3", owner="bo"), "The bucket is full.", vectors=[vector(1)]).result()
+    shelf.writer.compact().result()  # only the index itself is searched for words like these
+    found = shelf.find(typed, of=vector(0, 0, 1), owner="ana")
+    assert (found.instead, texts(found)) == (instead, [text])
+    assert found.hits[0].spans
+    assert not shelf.find(f'"{typed}"', owner="ana").groups, "a phrase is meant as it stands"
+    within = Filters(reach=Reach("ana", frozenset(), frozenset()))
+    assert not search(shelf.opened(), "buckte", filters=within).groups, "no word is another's"
+    left_out = shelf.find("bucket", owner="ana")
+    assert not left_out.groups and not left_out.instead, "a filter left it out, no mistake"
 
 
 def test_a_phrase_must_be_there_whatever_is_meant(shelf):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.library.query import parse, parts, snippet, spans
+from services.library.query import parse, parts, respelled, snippet, spans
 
 
 def marked(text: str, typed: str) -> list[str]:
@@ -51,3 +51,20 @@ def test_a_snippet_shows_where_most_was_found():
     shown = snippet(text, spans(text, parse("agents")), width=100)
     assert [piece for piece, found in shown if found] == ["agent", "agent"]
     assert shown[0][0] == "… " and shown[-1][0] == " …"
+
+
+@pytest.mark.parametrize(
+    "typed, expected",
+    [
+        ("recieve it", "receive it"),  # two that changed places
+        ("adress", "address"),  # one is missing
+        ("untill", "until"),  # one too many
+        ("definately", ""),  # two are wrong
+        ("untli the adress", "until the address"),
+        ("boks", ""),  # too short to say
+        ("receive", ""),  # it is there
+    ],
+)
+def test_a_misspelled_word_becomes_one_that_is_there(typed, expected):
+    texts = ["We receive it.", "Your address, until May.", "Books and boots; receive them."]
+    assert respelled(parse(typed), texts) == expected

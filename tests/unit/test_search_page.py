@@ -93,6 +93,16 @@ def test_what_is_not_indexed_yet_is_said_and_searched_when_it_is(runtime):
     assert "Found in 12 files" in [caption.value for caption in shown.caption]
 
 
+def test_what_was_searched_for_instead_is_said_and_goes_into_the_links(runtime, monkeypatch):
+    shown_hits = []
+    monkeypatch.setattr(pages.components, "hits", lambda groups, key: shown_hits.extend(groups))
+    runtime.found = Found((Group("job1", (HIT,)),), 1, instead="old book")
+    shown = page(q="old boook")
+    said = "Nothing has “old boook”. This was found for “old book”."
+    assert plain(said) in [caption.value for caption in shown.caption]
+    assert "q=old+book" in shown_hits[0]["href"]
+
+
 def test_what_only_compared_words_says_why(runtime):
     runtime.found = Found(semantic=False)
     runtime.problem = "The embedding model “x” cannot be loaded."
