@@ -142,13 +142,7 @@ def kept_until(days: float | None) -> str:
 
 if batch is None:
     st.title("Batch")
-    context.empty(
-        "search_off",
-        "There is no such batch",
-        context.not_there(runtime),
-        context.BATCHES,
-        "All batches",
-    )
+    context.no_such(runtime, "batch")
     st.stop()
 
 kinds = runtime.count_kinds(JobFilter(batch.id))

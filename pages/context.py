@@ -195,13 +195,6 @@ def leave(label: str, href: str) -> None:
     )
 
 
-def not_there(runtime: Runtime) -> str:
-    """Say why something may not be found."""
-    if runtime.settings.mode == "local":
-        return "Its address is incomplete, or it was deleted."
-    return "Its address is incomplete, it was deleted, or it is not shared with you."
-
-
 def shared_by(runtime: Runtime, owner: str) -> str:
     """Say whose something is, where it is not one's own."""
     mine = runtime.person.everything or owner == runtime.person.name
@@ -270,6 +263,15 @@ def empty(icon: str, title: str, text: str, page: str = "", label: str = "") -> 
         st.caption(text, width="content", text_alignment="center")
         if page:
             st.page_link(page, label=label)
+
+
+def no_such(runtime: Runtime, what: str) -> None:
+    """Show that something is not found, and why that may be."""
+    why = "Its address is incomplete, or it was deleted."
+    if runtime.settings.mode != "local":
+        why = "Its address is incomplete, it was deleted, or it is not shared with you."
+    page = "" if runtime.person.is_guest else BATCHES  # a guest has no such page
+    empty("search_off", f"There is no such {what}", why, page, "All batches")
 
 
 def nothing_yet() -> None:

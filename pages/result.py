@@ -58,13 +58,7 @@ def show_history(events: list[Event]) -> None:
 job = runtime.job(st.query_params.get("job", ""))
 if job is None:
     st.title("Result")
-    context.empty(
-        "search_off",
-        "There is no such result",
-        context.not_there(runtime),
-        context.BATCHES,
-        "All batches",
-    )
+    context.no_such(runtime, "result")
     st.stop()
 
 events = runtime.history(job.id)

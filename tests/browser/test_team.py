@@ -138,6 +138,11 @@ def test_people_see_their_own_and_what_is_shared(new_team, open_page, tmp_path):
     bo.get_by_role("dialog").get_by_role("button", name="End: A link").click()
     guest.goto(batch)
     expect(guest.get_by_text("There is no such batch")).to_be_visible()
+    guest.goto(f"{new_team}/result?job=1")
+    expect(guest.get_by_text("There is no such result")).to_be_visible()
+    ended = ("data-test-script-state", "notRunning")
+    expect(guest.get_by_test_id("stApp")).to_have_attribute(*ended)
+    expect(guest.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_a_page_that_nobody_touches_is_signed_out(tmp_path, open_page):

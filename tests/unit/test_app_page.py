@@ -1,5 +1,6 @@
 """The frame around every page."""
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,3 +50,13 @@ def test_the_pages_are_made_once_and_again_when_somebody_may_do_more(monkeypatch
     page.run()
     assert "Team" in [one.title for one in shown[2]]
     assert "Team" not in [one.title for one in shown[1]]
+
+
+def test_a_page_that_fails_leads_nowhere_else():
+    """Streamlit offers to send the error to a search engine and a chatbot."""
+    config = tomllib.loads((APP.parents[1] / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert config["client"] == {
+        "toolbarMode": "minimal",
+        "showErrorDetails": "none",
+        "showErrorLinks": False,
+    }
