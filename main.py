@@ -29,7 +29,7 @@ def refuse(error: ScriptoriumError) -> None:
 # of thirty people grew by ten megabytes a minute. Arrow, which Streamlit's tables go through, has
 # an allocator of its own that does so too; it reads this when it is imported, later.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-heap.be_sparing()
+heap.limit_heaps()
 
 try:
     settings = load_settings()

@@ -11,14 +11,11 @@ from streamlit.delta_generator import DeltaGenerator
 from pages import reading
 from pages.views import voices
 from pages.views.speech_models import ENGINES
-from services.audio import languages, tracks
+from services.audio import ALL_TRACKS, MOST_TRACKS, languages
 from services.audio.checkpoints import DIGITS, shown
 from services.jobs.models import JobFilter, Kind, Options
 from services.people.terms import of_lines
 from services.runtime import Runtime
-
-MOST_TRACKS = 8
-"""Sound tracks that are offered by number."""
 
 
 def choose(runtime: Runtime, key: str, default: Options, kinds: Collection[Kind]) -> Options:
@@ -134,8 +131,8 @@ def _engines(runtime: Runtime, default: Options) -> dict[tuple[str, str | None],
 
 def _track(chosen: int, key: str) -> int:
     """Offer the sound tracks of a recording; return the one that is chosen."""
-    words = {1: "The first", tracks.ALL: "All of them, mixed"}
-    numbers = [*words, *sorted({*range(2, MOST_TRACKS + 1), chosen} - {*words})]
+    words = {1: "The first", ALL_TRACKS: "All of them, mixed"}
+    numbers = [*words, *range(2, MOST_TRACKS + 1)]
     number: int = st.selectbox(
         "Sound track",
         numbers,

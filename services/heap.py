@@ -15,7 +15,7 @@ _ARENAS = 2
 _FREE_END, _LARGE = 4 << 20, 32 << 20
 
 
-def be_sparing() -> None:
+def limit_heaps() -> None:
     """Have all threads share two heaps, and what is free at a heap's end go back at once.
 
     The C library makes up to eight heaps a core, and each keeps pieces of what ended threads used.

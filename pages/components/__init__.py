@@ -104,7 +104,7 @@ def reader(
     start: float,
     editable: bool,
     misplaced: bool,
-    other_track: bool,
+    track: int,
     key: str,
 ) -> None:
     """Show a recording and its transcript, which follow each other; both come by our routes.
@@ -115,7 +115,7 @@ def reader(
         start: Where it shall begin, in seconds.
         editable: Whether this person may correct it.
         misplaced: Whether browsers play it at other times than those of the transcript.
-        other_track: Whether the transcript is not of the first sound track, which they play.
+        track: Which sound track the transcript is of; they play the first.
     """
     files = f"/files/{quote(job_id)}"
     data = {
@@ -126,11 +126,12 @@ def reader(
         "start": start,
         "editable": editable,
         "misplaced": misplaced,
-        "otherTrack": other_track,
+        "otherTrack": track != 1,
         "addresses": {
             "text": f"{files}/reader.json",
             "sound": f"{files}/sound.m4a",
-            "peaks": f"{files}/peaks.bin",
+            # Browsers keep it for a day.
+            "peaks": f"{files}/peaks.bin?track={track}",
             "edits": f"{files}/edits",
         },
     }

@@ -20,6 +20,6 @@ def show(runtime: Runtime, job: Job, transcript: Transcript, stamp: str, editabl
         context.number(st.query_params.get("t")) or 0.0,
         editable,
         transcript.misplaced,
-        job.options.track != 1,
+        transcript.track,
         key=f"reader-{job.id}",
     )

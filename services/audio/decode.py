@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from services.audio import SAMPLE_RATE, bare, tracks
+from services.audio import ALL_TRACKS, SAMPLE_RATE, bare, tracks
 from services.audio.timeline import APART, TO_THE_END, Timeline, duration
 from services.audio.wav import is_unfinished, plain_blocks, read_header
 from services.errors import UnreadableMedia
@@ -73,7 +73,7 @@ def probe(path: Path, name: str | None = None) -> MediaInfo:
     if header is not None and header.plain:
         return MediaInfo(header.seconds, video=False)
     with _opened(path, name, _PROBE_WAV) as container:
-        [stream, *_] = tracks.choose(container, tracks.ALL, name)
+        [stream, *_] = tracks.choose(container, ALL_TRACKS, name)
         length = _duration(container, stream)
         if length is None and path.stat().st_size <= COUNTED:
             length = bare.counted(container, stream)
@@ -89,7 +89,7 @@ class Decoder:
         path: An absolute path.
         name: What the person calls the file, for messages.
         longest: Seconds of sound that it may hold; None for any number.
-        track: Which of its sound tracks is read, from 1; `tracks.ALL` for all of them, mixed.
+        track: Which of its sound tracks is read, from 1; `ALL_TRACKS` for all of them, mixed.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Decoder:
     ) -> None:
         self.path = path
         self.name = name or path.name
-        self._track = track
+        self.track = track
         self._longest = longest
         self.declared: float | None = None
         """Duration that the file's header promises, in seconds, once decoding has begun."""
@@ -109,6 +109,7 @@ class Decoder:
         """Duration decoded so far."""
         self.notes: list[str] = []
         """Sentences on damage, complete when `blocks` has ended."""
+        self._damaged = 0
         self.misplaced = False
         """Whether browsers play the file at other times than here, once `blocks` has ended."""
 
@@ -121,12 +122,12 @@ class Decoder:
         """
         with _read(self.path, self.name) as handle:
             header = read_header(handle)
-            if header is not None and header.plain and self._track in (1, tracks.ALL):
+            if header is not None and header.plain:
                 self.declared = header.seconds
                 for block in plain_blocks(handle, header, BLOCK_SECONDS):
                     self._count(block.size)
                     yield block
-                self._check(0, 0)
+                self._check()
                 return
         yield from self._decoded()
 
@@ -140,60 +141,61 @@ class Decoder:
             )
 
     def _decoded(self) -> Iterator[Samples]:
-        import av
 
-        damaged = broken = invalid = 0
         pending: list[Samples] = []
         held = 0
         with _opened(self.path, self.name) as container:
-            streams = tracks.choose(container, self._track, self.name)
-            self.declared = max(
-                filter(None, (_duration(container, s) for s in streams)), default=None
-            )
-            sound = tracks.Sound(container, streams)
-            if note := tracks.note(len(container.streams.audio), self._track):
+            streams = tracks.choose(container, self.track, self.name)
+            lengths = (_duration(container, stream) for stream in streams)
+            self.declared = max(filter(None, lengths), default=None)
+            if note := tracks.note(container, self.track, streams):
                 self.notes.append(note)
-            packets = container.demux(*streams)
-            while True:
-                parts: list[Samples] = []
-                try:
-                    packet = next(packets, None)
-                    if packet is None:
-                        break
-                    sound.pass_packet(packet)
-                    for frame in packet.decode():
-                        self._check_frame(frame)
-                        parts += sound.add(packet, frame)
-                except av.error.EOFError:
-                    pass
-                except (av.error.FFmpegError, ValueError):
-                    # One bad packet costs its own fraction of a second; a demuxer that
-                    # cannot go on repeats itself, and then the rest is lost.
-                    damaged += 1
-                    broken += 1
-                    if broken > 100:
-                        break
-                    continue
-                broken = 0
-                for samples in parts:
-                    pending.append(samples)
-                    held += samples.size
-                    if held >= BLOCK_SECONDS * SAMPLE_RATE:
-                        self._count(held)
-                        block, bad = _finite(np.concatenate(pending))
-                        invalid += bad
-                        yield block
-                        pending, held = [], 0
-        self._place(sound.timelines)
-        rest = np.concatenate([*pending, *sound.rest(), np.zeros(0, np.float32)])
-        self._count(rest.size)
-        last, bad = _finite(rest)
-        self._check(damaged, invalid + bad)
-        if last.size:
-            yield last
+            sound = tracks.Sound(container, streams)
+            for samples in self._parts(container.demux(*streams), sound):
+                pending.append(samples)
+                held += samples.size
+                if held >= BLOCK_SECONDS * SAMPLE_RATE:
+                    self._count(held)
+                    yield np.concatenate(pending)
+                    pending, held = [], 0
+        self._count(held)
+        self._place([track.timeline for track in sound.tracks])
+        self.notes += sound.notes()
+        self._check([track.invalid for track in sound.tracks])
+        if held:
+            yield np.concatenate(pending)
+
+    def _parts(self, packets: Iterator[Any], sound: tracks.Sound) -> Iterator[Samples]:
+        """Yield what the packets hold, bit by bit: a gap may be hours long."""
+        import av
+
+        broken = 0
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                sound.pass_packet(packet)
+                for frame in packet.decode():
+                    self._check_frame(frame)
+                    yield from sound.add(packet, frame)
+            except av.error.EOFError:
+                pass
+            except (av.error.FFmpegError, ValueError):
+                # One bad packet costs its own fraction of a second; a demuxer that
+                # cannot go on repeats itself, and then the rest is lost.
+                self._damaged += 1
+                broken += 1
+                if broken > 100:
+                    break
+                continue
+            broken = 0
+        yield from sound.rest()
 
     def _place(self, timelines: list[Timeline]) -> None:
-        self.misplaced = any(timeline.misplaced for timeline in timelines)
+        # Of other tracks than the first a copy is heard, and only the pictures are the file's.
+        first = self.track == 1
+        self.misplaced = timelines[0].misplaced if first else timelines[0].shifted
         if (gaps := max(timeline.gaps for timeline in timelines)) > APART:
             self.notes.append(
                 f"{gaps:.1f} s of sound are missing between the file's timestamps, and are silent "
@@ -213,7 +215,12 @@ class Decoder:
                 "sound in one piece, as no program writes it. Convert it to another format."
             )
 
-    def _check(self, damaged: int, invalid: int) -> None:
+    def _check(self, invalid: Sequence[int] = (0,)) -> None:
+        """Refuse what holds no sound, and note what was lost.
+
+        Args:
+            invalid: Invalid samples in each track.
+        """
         if self.seconds == 0:
             raise UnreadableMedia(
                 f"“{self.name}” holds no sound that can be decoded: it is empty or damaged. "
@@ -224,31 +231,23 @@ class Decoder:
                 f"“{self.name}” is only {self.seconds * 1000:.0f} ms long; "
                 f"a recording needs at least {SHORTEST * 1000:.0f} ms."
             )
-        if invalid >= self.seconds * SAMPLE_RATE:
+        if min(invalid) >= self.seconds * SAMPLE_RATE:
             raise UnreadableMedia(
                 f"“{self.name}” holds only invalid samples (NaN or infinite). "
                 "Export it again from the program that made it."
             )
-        if invalid:
+        if most := max(invalid):
             self.notes.append(
-                f"{invalid / SAMPLE_RATE:.2f} s of invalid samples (NaN or infinite) "
+                f"{most / SAMPLE_RATE:.2f} s of invalid samples (NaN or infinite) "
                 "were taken as silence."
             )
-        if damaged:
+        if damaged := self._damaged:
             places = "1 damaged place" if damaged == 1 else f"{damaged} damaged places"
             self.notes.append(f"{places} in the file {'was' if damaged == 1 else 'were'} skipped.")
         if self.declared and self.declared - self.seconds > max(1.0, 0.02 * self.declared):
             self.notes.append(
                 f"The file ends early: {self.seconds:.1f} s of {self.declared:.1f} s could be read."
             )
-
-
-def _finite(samples: Samples) -> tuple[Samples, int]:
-    """Return `samples` with silence in place of NaN and infinity, and how many these were."""
-    good = np.isfinite(samples)
-    if good.all():
-        return samples, 0
-    return np.where(good, samples, np.float32(0)), int(samples.size - good.sum())
 
 
 def _read(path: Path, name: str) -> BinaryIO:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from services.audio import ALL_TRACKS, MOST_TRACKS
+
 
 class SpeechSettings(BaseModel):
     """What transcribes, and how."""
@@ -38,8 +40,8 @@ class SpeechSettings(BaseModel):
     speakers: bool = False
     """Whether speakers are told apart in new batches."""
 
-    track: int = Field(1, ge=0, le=32)
-    """Which sound track of a recording new batches read; 0 for all of them, mixed."""
+    track: int = Field(1, ge=ALL_TRACKS, le=MOST_TRACKS)
+    """Which sound track of recordings with several new batches read; 0 for all of them, mixed."""
 
     hotwords: tuple[str, ...] = ()
     """Names and terms of the team's, which every new batch listens for unless it is changed."""

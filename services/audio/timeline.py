@@ -39,7 +39,7 @@ class Timeline:
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
-        self.zero = (container.start_time or 0) / 1_000_000
+        self.zero: float = (container.start_time or 0) / 1_000_000
         """The container's first timestamp, in seconds."""
         self.gaps = 0.0
         """Seconds of silence that were put in, after the first frame."""
@@ -97,8 +97,12 @@ class Timeline:
         """
         longer = self.declared is not None and (self._passed or 0) > self.declared + 1
         varied = self._changes > _VARIED * self._packets
-        apart = self.gaps > APART or abs(self.zero) > APART
-        return apart or longer or varied or self._unheard
+        return self.shifted or self.gaps > APART or longer or varied or self._unheard
+
+    @property
+    def shifted(self) -> bool:
+        """Whether the file does not begin at 0: what browsers do with that differs."""
+        return abs(self.zero) > APART
 
 
 def duration(container: Any, stream: Any) -> float | None:

@@ -58,6 +58,8 @@ class Transcript:
     """Where the model wrote the same again and again; its JSON has it where there are some."""
     misplaced: bool = False
     """Whether browsers play the recording at other times; its JSON has it where they do."""
+    track: int = 1
+    """Which sound track it is of, 0 for all of them; its JSON has it where it is not the first."""
     about: About | None = None
     """What the library found out; only exports have it."""
 
@@ -73,6 +75,8 @@ class Transcript:
             del values["repetitions"]
         if not self.misplaced:
             del values["misplaced"]
+        if self.track == 1:
+            del values["track"]
         del values["about"]
         return values | ({"about": self.about.as_dict()} if self.about else {})
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from services.audio import ALL_TRACKS, MOST_TRACKS
 from services.cli import backup, library, service, users
 from services.cli.terminal import Terminal
 from services.config import Settings, load_settings
@@ -103,7 +104,11 @@ def run(
     ] = None,
     track: Annotated[
         int | None,
-        typer.Option(min=0, max=32, help="Sound track of a recording: 1, 2, …; 0 for all, mixed."),
+        typer.Option(
+            min=ALL_TRACKS,
+            max=MOST_TRACKS,
+            help="Sound track of a recording: 1, 2, …; 0 for all, mixed.",
+        ),
     ] = None,
     owner: Annotated[str, typer.Option(help="Whose batch it is.")] = "local",
     wait: Wait = True,

@@ -134,6 +134,7 @@ class Claims:
             outline: Of a recording's sound, where it is known already; see `audio.peaks`.
         """
         staged = self._results.stage(job, result, outline)
+        other_track = self._results.track(job.id) != job.options.track
         published = False
 
         def publish() -> None:
@@ -152,6 +153,7 @@ class Claims:
                     model=model,
                     note=" ".join(result.notes) or None,
                     took=took,
+                    other_track=other_track,
                 )
             )
         except BaseException:

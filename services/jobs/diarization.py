@@ -50,6 +50,11 @@ def ask(session: Session, job_id: str, now: float) -> None:
         session.add(DiarizationRow(job_id=job_id, state=State.QUEUED, asked_at=now))
 
 
+def end(session: Session, job_id: str) -> None:
+    """Have it that no search was ever asked for; one that goes on is not wanted any more."""
+    session.execute(delete(DiarizationRow).where(DiarizationRow.job_id == job_id))
+
+
 def searches() -> Select[Any]:
     """Return the query for the jobs in whose recordings a search has not ended."""
     return select(DiarizationRow.job_id).where(DiarizationRow.state.in_(_UNDER_WAY))
@@ -113,7 +118,7 @@ class Diarizations(Database):
     def forget(self, job_id: str, discard: Callable[[], None] = lambda: None) -> None:
         """End what goes on, and have the speakers that were found removed by `discard`."""
         with self.write() as session:
-            session.execute(delete(DiarizationRow).where(DiarizationRow.job_id == job_id))
+            end(session, job_id)
             _read_again(session, job_id)
             discard()
 

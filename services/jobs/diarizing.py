@@ -169,7 +169,7 @@ class Diarizer:
         if original is None:
             raise PermanentError(f"“{job.name}” is not kept any more: nothing can be listened to.")
         model = self._loaded(job)
-        decoder = Decoder(original, job.name, track=job.options.track)
+        decoder = Decoder(original, job.name, track=self._results.track(job.id))
 
         def heard(seconds: float) -> None:
             length = decoder.declared or job.length or seconds

@@ -195,4 +195,5 @@ def assemble(recording: Recording, engine: Engine, more_notes: list[str]) -> Tra
         notes=[*recording.decoder.notes, *more_notes, *map(note, repeated)],
         repetitions=repeated,
         misplaced=recording.decoder.misplaced,
+        track=recording.decoder.track,
     )

@@ -34,7 +34,7 @@ class Results:
         original = self._original(job)
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
-        peaks = self.peaks(job.id, job.options.track)
+        peaks = self._of_track(job.id, "peaks.bin", job.options.track)
         if outline and not peaks.exists():
             operations.write_atomic(peaks, outline)
         staged = directory / f"{_STAGED}{job.run}.json"
@@ -82,17 +82,27 @@ class Results:
         with operations.open_to_read(path) as handle:
             return Edits.from_dict(json.load(handle))
 
+    def track(self, job_id: str) -> int:
+        """Return which sound track of a recording its transcript is of; see `Options.track`.
+
+        What is kept beside a transcript is of the same track: of another one, people corrected
+        other words, and others speak.
+        """
+        path = self._file(job_id)
+        made = _made(path, path.stat().st_mtime_ns) if path.is_file() else None
+        return made.track if isinstance(made, Transcript) else 1
+
     def edits_file(self, job_id: str) -> Path:
         """Return where the edits of a transcript are kept."""
-        return self.root / job_id / "edits.json"
+        return self._of_track(job_id, "edits.json")
 
-    def peaks(self, job_id: str, track: int) -> Path:
-        """Return where the outline of a recording's sound is kept, of one of its tracks."""
-        return self.root / job_id / f"peaks{_of(track)}.bin"
+    def peaks(self, job_id: str) -> Path:
+        """Return where the outline of a recording's sound is kept."""
+        return self._of_track(job_id, "peaks.bin")
 
-    def sound(self, job_id: str, track: int) -> Path:
-        """Return where the copy of a recording that browsers play is kept, of one of its tracks."""
-        return self.root / job_id / f"sound{_of(track)}.m4a"
+    def sound(self, job_id: str) -> Path:
+        """Return where the copy of a recording that browsers play is kept."""
+        return self._of_track(job_id, "sound.m4a")
 
     def speakers(self, job_id: str) -> Speakers | None:
         """Return who speaks when in a recording; None where that was not found out."""
@@ -105,7 +115,7 @@ class Results:
 
     def speakers_file(self, job_id: str) -> Path:
         """Return where it is kept who speaks when; a new transcript leaves it as it is."""
-        return self.root / job_id / "speakers.json"
+        return self._of_track(job_id, "speakers.json")
 
     def stamp(self, job_id: str) -> str:
         """Return what is another for every result that a job had, and for other speakers."""
@@ -125,6 +135,12 @@ class Results:
         known = speakers.stat().st_mtime_ns if speakers.is_file() else 0
         return self._file(job_id).stat().st_mtime_ns, known
 
+    def _of_track(self, job_id: str, name: str, track: int | None = None) -> Path:
+        """Return the file that belongs to a sound track, by default that of the transcript."""
+        number = self.track(job_id) if track is None else track
+        file = self.root / job_id / name
+        return file if number == 1 else file.with_stem(f"{file.stem}-{number}")
+
     def _previous(self, job_id: str) -> Path:
         return self.root / job_id / "previous.json"
 
@@ -135,18 +151,18 @@ class Results:
         return self.root / job.id / f"original{job.path.suffix}"
 
 
-def _of(track: int) -> str:
-    """Return what the name of a file says of a recording's track; nothing of the first."""
-    return "" if track == 1 else f"-{track}"
-
-
 @functools.lru_cache(maxsize=2)
 def _loaded(path: Path, speakers: Path, changed: tuple[int, int]) -> Result:
     """Read a result; the last ones are kept, because a page shows one again at every click."""
-    result = _read(path)
+    result = _made(path, changed[0])
     if isinstance(result, Transcript) and changed[1]:
         return with_speakers(result, _speakers(speakers).turns)
     return result
+
+
+@functools.lru_cache(maxsize=2)
+def _made(path: Path, changed: int) -> Result:
+    return _read(path)
 
 
 def _speakers(path: Path) -> Speakers:

@@ -50,7 +50,7 @@ class Sounds:
         Raises:
             ScriptoriumError: it could not be made; the next call tries again.
         """
-        path = self._results.sound(job.id, job.options.track)
+        path, track = self._results.sound(job.id), self._results.track(job.id)
         with self._lock:
             made = self._made.get(path)
             if made and made.done():
@@ -62,30 +62,30 @@ class Sounds:
             if path not in self._made and not self._stop.is_set():
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="sounds")
-                self._made[path] = self._thread.submit(self._make, path, original, job)
+                self._made[path] = self._thread.submit(self._make, path, original, job.name, track)
         return None
 
-    def _make(self, path: Path, original: Path, job: Job) -> None:
+    def _make(self, path: Path, original: Path, name: str, track: int) -> None:
         if self._gone(path, original):
             return
         try:
             with operations.atomic_writer(path, sync=False) as handle:
-                write_m4a(handle, self._blocks(path, original, job), SAMPLE_RATE)
+                write_m4a(handle, self._blocks(path, original, name, track), SAMPLE_RATE)
         except _GivenUp:
-            log.info("the copy of %s is not wanted any more", job.name)
+            log.info("the copy of %s is not wanted any more", name)
         except ScriptoriumError:
             raise
         except Exception as error:
-            log.exception("no copy of %s", job.name)
+            log.exception("no copy of %s", name)
             raise ScriptoriumError(
-                f"No copy of “{job.name}” that browsers play could be made; the log says why. "
+                f"No copy of “{name}” that browsers play could be made; the log says why. "
                 "Download the original to hear it."
             ) from error
 
-    def _blocks(self, path: Path, original: Path, job: Job) -> Iterator[Samples]:
+    def _blocks(self, path: Path, original: Path, name: str, track: int) -> Iterator[Samples]:
         from services.audio.decode import Decoder
 
-        for block in Decoder(original, job.name, track=job.options.track).blocks():
+        for block in Decoder(original, name, track=track).blocks():
             if self._stop.is_set() or self._gone(path, original):
                 raise _GivenUp
             yield block

@@ -210,6 +210,7 @@ class JobStore(Requests):
         model: str,
         note: str | None,
         took: float | None = None,
+        other_track: bool = False,
     ) -> bool:
         """Mark a claimed job done; return False when it is not the caller's any more.
 
@@ -223,6 +224,8 @@ class JobStore(Requests):
             model: With which model.
             note: What a person should know about the result.
             took: The work that it cost, in seconds.
+            other_track: Whether it is of another sound track than the result before: its speakers
+                are others, and are looked for anew.
         """
         now = self._clock()
         values: dict[str, Any] = {
@@ -239,6 +242,8 @@ class JobStore(Requests):
             if not done:
                 return False
             record(session, done, now)
+            if other_track:
+                diarization.end(session, job.id)
             if job.options.speakers and job.kind is Kind.AUDIO:
                 diarization.ask(session, job.id, now)
             publish()

@@ -98,7 +98,7 @@ class Transcripts:
             KeyError: it was deleted meanwhile.
             UnreadableMedia: it cannot be decoded.
         """
-        path = self._results.peaks(job.id, job.options.track)
+        path = self._results.peaks(job.id)
         if path.is_file():
             return path
         with self._lock:
@@ -110,7 +110,7 @@ class Transcripts:
                 from services.audio.decode import Decoder
                 from services.audio.peaks import peaks
 
-                decoder = Decoder(original, job.name, track=job.options.track)
+                decoder = Decoder(original, job.name, track=self._results.track(job.id))
                 outline = peaks(decoder.blocks())
                 if not path.parent.is_dir():  # deleted meanwhile, and so it stays
                     raise KeyError(job.id)

@@ -16,7 +16,7 @@ from services.config import Settings
 from services.jobs.endings import Ending
 from services.jobs.models import State
 from services.jobs.store import JobStore
-from services.webhooks.post import WHOLE, NotDelivered, post, sign
+from services.webhooks.post import WHOLE, NotDelivered, NotReached, post, sign
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,12 @@ VERSION = 1
 
 WAITS = (10.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0)
 """Pauses after which a receiver that failed is asked again, in seconds: nine hours in all."""
+
+REST_SECONDS = 10.0
+"""Pause in which one that did not answer is asked nothing: what is due fails with the same reason.
+
+Else its timeouts add up, one for each batch, and the others wait for all of them.
+"""
 
 IDLE_SECONDS = 1.0
 
@@ -69,6 +75,8 @@ class Notifier:
         self._send = send
         self._stopping = threading.Event()
         self._stop_by = math.inf
+        self._resting: dict[str, tuple[float, str]] = {}
+        """Until when, and why, one that did not answer is asked nothing."""
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self.trouble: Trouble | None = None
         """The last delivery that failed, until one to the same URL succeeds."""
@@ -86,16 +94,11 @@ class Notifier:
         self._thread.join(WHOLE)
 
     def round(self) -> None:
-        """Tell whom it is time to tell.
-
-        One that fails is not asked again in the same round: its timeouts would add up, one for
-        each batch, and the others wait for all of them.
-        """
-        failed: set[str] = set()
+        """Tell whom it is time to tell."""
         for ending in self._store.due_endings(self._clock()):
             if time.monotonic() > self._stop_by:
                 return
-            self._tell(ending, failed)
+            self._tell(ending)
 
     def _run(self) -> None:
         stopping = False
@@ -106,7 +109,7 @@ class Notifier:
             except Exception:  # the store: a lock, a full disk
                 log.exception("the webhooks could not be told")
 
-    def _tell(self, ending: Ending, failed: set[str]) -> None:
+    def _tell(self, ending: Ending) -> None:
         body = (ending.body or self._summary(ending)) if self._urls else None
         if body is None:  # nobody to tell, or nothing to tell of
             self._store.save_ending(replace(ending, due_at=None))
@@ -117,12 +120,7 @@ class Notifier:
         told = {url: ending.told.get(url, first) for url in self._urls}
         for url, known in list(told.items()):
             if known["due_at"] is not None and known["due_at"] <= self._clock():
-                if url in failed:
-                    told[url] = {**known, "due_at": self._clock() + WAITS[0]}
-                else:
-                    told[url] = self._deliver(url, ending, body, known["tries"])
-                    if "error" in told[url]:
-                        failed.add(url)
+                told[url] = self._deliver(url, ending, body, known["tries"])
             due_at = min((t["due_at"] for t in told.values() if t["due_at"]), default=None)
             kept = None if due_at is None else body
             self._store.save_ending(replace(ending, due_at=due_at, body=kept, told=told))
@@ -131,9 +129,14 @@ class Notifier:
         """Tell one receiver, and return what came of it."""
         data = body.encode()
         now = self._clock()
+        rests_until, reason = self._resting.get(url, (0.0, ""))
         try:
+            if now < rests_until:
+                raise NotDelivered(reason)
             self._send(url, data, sign(self._secret, ending.id, int(now), data), local=self._local)
         except NotDelivered as error:
+            if isinstance(error, NotReached):
+                self._resting[url] = (self._clock() + REST_SECONDS, str(error))
             again_at = now + WAITS[tries] if tries < len(WAITS) else None
             self.trouble = Trouble(url, ending.batch_id, str(error), tries + 1, again_at)
             log.warning("webhook: %s (batch %s, try %d)", error, ending.batch_id, tries + 1)

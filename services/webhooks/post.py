@@ -31,6 +31,10 @@ class NotDelivered(ScriptoriumError):
     """The receiver did not take it; the sentence says why."""
 
 
+class NotReached(NotDelivered):
+    """The receiver did not answer, which may have taken long."""
+
+
 def key_of(secret: str) -> bytes:
     """Return the key: what follows `whsec_` is Base64, any other secret is itself the key."""
     if secret.startswith(PREFIX):
@@ -59,7 +63,8 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
         local: Whether it may go to this machine itself, or to link-local addresses.
 
     Raises:
-        NotDelivered: it was not answered with a status of success (2xx), or not within `WHOLE`.
+        NotReached: it was not answered, or not within `WHOLE`.
+        NotDelivered: it was answered with another status than one of success (2xx).
     """
     ends = time.monotonic() + WHOLE
     try:
@@ -78,7 +83,7 @@ def post(url: str, body: bytes, headers: dict[str, str], *, local: bool) -> None
     # A ValueError: a name that no host can have.
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = _said(str(error)) or type(error).__name__
-        raise NotDelivered(f"{host} cannot be reached: {reason}.") from error
+        raise NotReached(f"{host} cannot be reached: {reason}.") from error
     finally:
         connection.close()
     if not 200 <= answer.status < 300:

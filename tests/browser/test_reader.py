@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.audio import tracks
+from services.audio import ALL_TRACKS
 from services.audio.repetition import note, repetitions
 from services.audio.segments import segments_from_words
 from services.audio.transcript import Transcript, Word
@@ -417,7 +417,7 @@ def test_the_outline_of_hours_shows_pauses_and_the_minute_that_plays(page, resul
     peaks[: len(peaks) // 2] = b"\xb4" * (len(peaks) // 2)  # an hour of talk, an hour of pause
     peaks[:: 10 * 20] = b"\xff" * (len(peaks) // 200)  # with a loud moment every ten seconds
     peaks[: 30 * 20] = bytes(30 * 20)  # and half a minute of silence at the beginning
-    page.route("**/peaks.bin", lambda route: route.fulfill(body=bytes(peaks)))
+    page.route("**/peaks.bin*", lambda route: route.fulfill(body=bytes(peaks)))
     result.transcribe(duration=7200.0)
     page.reload()
     whole, near = page.locator(".wave").first, page.locator(".near .wave")
@@ -428,7 +428,7 @@ def test_the_outline_of_hours_shows_pauses_and_the_minute_that_plays(page, resul
     box = near.bounding_box()
     near.click(position={"x": box["width"] / 3, "y": box["height"] / 2})
     expect(page.locator(".clock")).to_have_text(re.compile("^0:(19|20) / 2:00:00"))
-    page.unroute("**/peaks.bin")
+    page.unroute("**/peaks.bin*")
 
 
 def test_what_the_browser_cannot_play_is_heard_from_a_copy(page, tmp_path):
@@ -466,36 +466,69 @@ def test_what_browsers_play_at_other_times_goes_on_from_a_copy(page, result):
     assert audio.evaluate("audio => audio.playbackRate") == 1.5
 
 
-def test_another_track_of_a_video_is_heard_with_its_pictures(tmp_path, open_page):
-    """Of two microphones, the second is heard only by who asks for all tracks."""
+@pytest.fixture(scope="module")
+def mixing(tmp_path_factory) -> Iterator[str]:
+    """A server that mixes the sound tracks of what comes."""
+    data = tmp_path_factory.mktemp("mixing") / "data"
+    with serving(data, SCRIPTORIUM_TRACK=str(ALL_TRACKS)) as server:
+        yield server
+
+
+def two_voices(path: Path, codec: str) -> float:
+    """Write a video with two sound tracks; return when the second voice begins, in seconds."""
     one, other = (
         media.at_16k(media.DATA / f"{name}.wav") for name in ("conf-onlyone", "agent-newlocation")
     )
     late = np.concatenate([np.zeros(one.size + 16_000, np.float32), other])
-    video = media.write_tracks(
-        tmp_path / "talk.webm", one, late, rate=16_000, codec="libopus", video=True
-    )
-    with serving(tmp_path / "data", SCRIPTORIUM_TRACK=str(tracks.ALL)) as server:
-        page = open_page(server)
-        page.locator("input[type=file]").first.set_input_files(video)
-        expect(page.get_by_text("2 sound tracks")).to_be_visible()
-        page.get_by_role("button", name="Run 1 file").click()
-        expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=120_000)
-        page.get_by_role("button", name="talk.webm", exact=True).click()
-        heard = page.locator("audio")
-        expect(heard).to_have_count(1, timeout=30_000)
-        expect(page.locator(".head .gone")).to_have_count(0)
-        assert page.locator("video").evaluate("video => video.muted")
-        words = page.locator(".w")
-        assert "conference" in " ".join(words.all_inner_texts())
-        words.last.click()
-        until(lambda: heard.evaluate("audio => !audio.paused"), 30)
-        apart = """video => Math.abs(
-            video.currentTime - video.parentNode.querySelector('audio').currentTime)"""
-        until(lambda: page.locator("video").evaluate(apart) < 0.2, 30)
-        assert heard.evaluate("audio => audio.currentTime") > one.size / 16_000
-        page.keyboard.press(" ")
-        until(lambda: heard.evaluate("audio => audio.paused"), 30)
+    media.write_tracks(path, one, late, rate=16_000, codec=codec, video=True)
+    return one.size / 16_000 + 1
+
+
+def transcribed(page: Page, path: Path) -> None:
+    """Upload a file, and open its result."""
+    page.locator("input[type=file]").first.set_input_files(path)
+    expect(page.get_by_text("2 sound tracks")).to_be_visible()
+    page.get_by_role("button", name="Run 1 file").click()
+    expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=120_000)
+    page.get_by_role("button", name=path.name, exact=True).click()
+    expect(page.locator(".w").first).to_be_visible()
+
+
+def test_another_track_of_a_video_is_heard_with_its_pictures(mixing, tmp_path, open_page):
+    """Of two microphones, the second is heard only by who asks for all tracks."""
+    path, page = tmp_path / "talk.webm", open_page(mixing)
+    begins = two_voices(path, "libopus")
+    transcribed(page, path)
+    heard, video = page.locator("audio"), page.locator("video")
+    expect(heard).to_have_count(1, timeout=30_000)
+    expect(page.locator(".head .gone")).to_have_count(0)
+    assert video.evaluate("video => video.muted")
+    words = page.locator(".w")
+    assert "conference" in " ".join(words.all_inner_texts())
+    page.get_by_role("combobox", name="Speed").select_option("0.75×")
+    words.last.click()
+    until(lambda: heard.evaluate("audio => !audio.paused"), 30)
+    apart = """video => Math.abs(
+        video.currentTime - video.parentNode.querySelector('audio').currentTime)"""
+    until(lambda: video.evaluate(apart) < 0.2, 30)
+    assert heard.evaluate("audio => audio.currentTime") > begins
+    page.keyboard.press(" ")
+    until(lambda: heard.evaluate("audio => audio.paused"), 30)
+    for muted in (True, False):  # the button: it is the copy that falls silent
+        video.evaluate("video => { video.muted = false; }")
+        until(lambda muted=muted: heard.evaluate("audio => audio.muted") is muted, 30)
+        until(lambda: video.evaluate("video => video.muted"), 30)
+
+
+def test_another_track_of_a_video_that_browsers_do_not_play_is_heard(mixing, tmp_path, open_page):
+    path, page = tmp_path / "talk.avi", open_page(mixing)
+    two_voices(path, "libmp3lame")
+    transcribed(page, path)
+    video = page.locator("video")
+    until(lambda: video.evaluate("video => video.src").endswith("/sound.m4a"), 30)
+    expect(page.locator(".head .gone")).to_have_count(0)
+    page.locator(".w").last.click()
+    until(lambda: video.evaluate("video => !video.paused && !video.muted"), 30)
 
 
 def test_a_copy_that_cannot_be_made_leaves_the_original(page, result):

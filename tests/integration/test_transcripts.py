@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.audio import tracks
+from services.audio import ALL_TRACKS
 from services.audio.edits import Edit
 from services.audio.segments import segments_from_words
 from services.audio.transcript import Segment, Transcript, Word
@@ -269,7 +269,7 @@ def test_the_outline_of_the_sound_is_made_once(served):
     assert client.get(f"/files/{job.id}/peaks.bin").content == b"kept"
 
 
-def test_another_sound_track_has_an_outline_of_its_own(served, tmp_path):
+def test_another_sound_track_has_an_outline_and_corrections_of_its_own(served, tmp_path):
     """The second one begins with a pause, in which the first one has its voice."""
     runtime, client, _ = served
     voice = media.at_16k(media.DATA / "conf-noempty.wav")
@@ -278,16 +278,26 @@ def test_another_sound_track_has_an_outline_of_its_own(served, tmp_path):
     outlines = {}
     batch = runtime.submit([path], options=Options("whisper"))
     (job,) = runtime.jobs(batch.id)
-    for track in (1, 2, tracks.ALL):
-        if track != 1:
+    files = f"/files/{job.id}"
+    for track in (1, 2, ALL_TRACKS, 1, 9):
+        if outlines:
             runtime.retry_job(job.id, Options("whisper", track=track))
         runtime.wait(batch.id, 120)
         (job,) = runtime.jobs(batch.id)
-        assert job.state is State.DONE, job.error
-        outline = client.get(f"/files/{job.id}/peaks.bin").content
+        outline = client.get(f"{files}/peaks.bin").content
         half = voice.size // 800
         outlines[track] = max(outline[: half - 2]) > 30, max(outline[half + 2 :], default=0) > 30
-    assert outlines == {1: (True, False), 2: (False, True), tracks.ALL: (True, True)}
+        view = client.get(f"{files}/reader.json").json()
+        if track == 9:
+            assert "number 9 was asked for" in (job.error or "")
+        else:
+            assert job.state is State.DONE, job.error
+        assert (spoken(view)[0] == "Only here.") is (len(outlines) > 1 and track in (1, 9)), track
+        if len(outlines) == 1:
+            assert patch((client, files, view), change(view, 0, "Only here.")).status_code == 200
+    of_first = outlines.pop(9)
+    assert outlines == {1: (True, False), 2: (False, True), ALL_TRACKS: (True, True)}
+    assert of_first == outlines[1], "the page still shows the result before"
 
 
 def test_a_copy_that_browsers_play_is_made_behind_the_answer_and_has_ranges(served):
@@ -340,10 +350,10 @@ def test_a_waiting_outline_does_not_hold_up_another(tmp_path, monkeypatch):
     thread.start()
     assert going.wait(60)
     assert transcripts.peaks(a_job("quick"), sound).is_file()
-    assert not results.peaks("slow", 1).exists()
+    assert not results.peaks("slow").exists()
     go_on.set()
     thread.join()
-    assert results.peaks("slow", 1).is_file()
+    assert results.peaks("slow").is_file()
 
 
 def test_an_outline_that_comes_after_its_recording_was_deleted_is_not_kept(tmp_path, monkeypatch):

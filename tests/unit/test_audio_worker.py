@@ -481,7 +481,7 @@ def test_after_a_stop_a_long_recording_goes_on_and_no_word_is_lost_or_doubled(lo
     resumed = results.load(done.id)
     assert done.state is State.DONE and not (results.directory(done.id) / NAME).exists()
     whole_outline = peaks(Decoder(done.path).blocks())
-    assert results.peaks(done.id, 1).read_bytes() == whole_outline, "nobody has to wait for it"
+    assert results.peaks(done.id).read_bytes() == whole_outline, "nobody has to wait for it"
     _, whole = run(Fake())
     assert after < whole, "what was kept was not heard again"
     assert all(a.end <= b.start for a, b in itertools.pairwise(resumed.words)), "none doubled"

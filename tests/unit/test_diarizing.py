@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -79,10 +80,16 @@ class House:
     def job(self, *, speakers: bool = False, kind: Kind = Kind.AUDIO) -> str:
         new = NewJob("talk.wav", kind, self.sound, "0" * 64, 1, 2.0)
         self.store.add_batch("ana", Path(new_id()), Options(speakers=speakers), [new])
+        return self.transcribe(kind, TRANSCRIPT)
+
+    def transcribe(self, kind: Kind, transcript: Transcript) -> str:
+        """Give the next job this result."""
         job = self.store.claim(kind)
         assert job is not None
-        publish = partial(self.results.publish, job, self.results.stage(job, TRANSCRIPT))
-        assert self.store.finish(job, publish, length=2.0, engine="e", model="m", note=None)
+        other = transcript.track != self.results.track(job.id)
+        publish = partial(self.results.publish, job, self.results.stage(job, transcript))
+        made = {"length": 2.0, "engine": "e", "model": "m", "note": None, "other_track": other}
+        assert self.store.finish(job, publish, **made)
         return job.id
 
     def load(self, report) -> FakeModel:
@@ -340,3 +347,22 @@ def test_the_model_is_freed_when_nobody_needs_it(house):
     house.start(idle_minutes=0.0)
     until(lambda: house.model.closed == 2)
     assert house.state(job) is State.DONE
+
+
+def test_of_another_sound_track_the_speakers_are_found_anew(house):
+    job = house.job(speakers=True)
+    diarizer = house.start()
+    until(lambda: house.state(job) is State.DONE)
+    assert house.results.speakers(job).count == 2
+    house.model.hold.clear()
+    assert house.diarizations.ask(job)
+    diarizer.wake()
+    until(lambda: house.state(job) is State.RUNNING)
+    house.store.requeue([job], Options(speakers=True, track=2), [State.DONE])
+    house.transcribe(Kind.AUDIO, replace(TRANSCRIPT, track=2))
+    assert house.results.speakers(job) is None, "they spoke in the first one"
+    assert house.state(job) is State.QUEUED
+    house.model.found = [Turn(0.0, 1.0, 0)]
+    house.model.hold.set()
+    until(lambda: house.state(job) is State.DONE)
+    assert house.results.speakers(job).count == 1

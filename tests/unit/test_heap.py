@@ -28,7 +28,7 @@ def test_freed_memory_between_blocks_that_stay_is_given_back():
 def test_where_the_c_library_cannot_nothing_happens(monkeypatch):
     monkeypatch.setattr(heap, "_function", lambda name: None)
     heap.give_back()
-    heap.be_sparing()
+    heap.limit_heaps()
 
 
 THREADS = """
@@ -36,7 +36,7 @@ import re, sys, threading
 from services import heap
 
 if sys.argv[1] == "together":
-    heap.be_sparing()
+    heap.limit_heaps()
 held, all_at_once = [], threading.Barrier(9)
 
 def work():
@@ -74,7 +74,7 @@ import psutil
 from services import heap
 
 if sys.argv[1] == "together":
-    heap.be_sparing()
+    heap.limit_heaps()
 
 def work():
     bytearray(30 << 20)  # of pages of its own

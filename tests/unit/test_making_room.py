@@ -127,7 +127,7 @@ def test_originals_go_and_results_stay(front):
 @pytest.mark.parametrize("step", ["images", "originals"])
 def test_the_copy_for_browsers_goes_as_one_and_with_the_original(front, step):
     house = House(front)
-    house.results.sound(house.made[0], 1).write_bytes(b"x" * MB)
+    house.results.sound(house.made[0]).write_bytes(b"x" * MB)
     house.limited((step,), 50.0)
     house.after_a_minute()
     gone = "pages" if step == "images" else "original"

@@ -199,12 +199,26 @@ function reader(data) {
     if (!meanwhile) sound.hidden = media.hidden = true;
     head.append(notice);
     media.onerror = () => { sound.hidden = media.hidden = true; };
+    const other = data.otherTrack ? "What is heard is the first sound track." : "A click may miss its word.";
     try {
       await copied(data.addresses.sound, () => root.isConnected);
-      if (meanwhile && data.video && !data.misplaced) {
-        head.append(hearBeside(media, data.addresses.sound));
+      if (data.otherTrack && data.video && !data.misplaced && !media.error) {
+        const failed = () => { notice.textContent = other; head.append(notice); };
+        const heard = hearBeside(media, data.addresses.sound, failed);
+        media.onerror = () => { heard.onerror(); takeOver(); notice.remove(); };
+        head.append(heard);
         return notice.remove();
       }
+      takeOver();
+      if (meanwhile && data.video && data.misplaced) notice.textContent = "The sound is played without the pictures, which browsers show at other times.";
+      else notice.remove();
+    } catch (error) {
+      const text = await fetch(data.addresses.text, { cache: "no-store" }).catch(() => null);
+      if (text?.status === 404) tell("This file was deleted, or is not shared with you any more.");
+      else if (meanwhile && !media.error) notice.textContent = `${error.message} ${other}`;
+      else tell(`${error.message} The text is complete.`);
+    }
+    function takeOver() {
       const at = media.currentTime, goesOn = !media.paused;
       media.onerror = () => tell("The recording cannot be played in this browser. The text is complete.");
       media.src = data.addresses.sound;
@@ -212,13 +226,6 @@ function reader(data) {
       if (goesOn) media.play().catch(() => {});
       media.hidden = true;
       sound.hidden = false;
-      if (meanwhile && data.video) notice.textContent = "The sound is played without the pictures, which browsers show at other times.";
-      else notice.remove();
-    } catch (error) {
-      const text = await fetch(data.addresses.text, { cache: "no-store" }).catch(() => null);
-      if (text?.status === 404) tell("This file was deleted, or is not shared with you any more.");
-      else if (meanwhile && !media.error) notice.textContent = `${error.message} ${data.misplaced ? "A click may miss its word." : "What is heard is the first sound track."}`;
-      else tell(`${error.message} The text is complete.`);
     }
     function tell(reason) {
       head.classList.add("silent");
@@ -226,10 +233,10 @@ function reader(data) {
     }
   }
   media.onerror = () => playCopy("This browser cannot play the file: a copy that it plays is being made.", false);
-  if (data.misplaced) // once the reader is on the page
-    queueMicrotask(() => playCopy("A copy is being made in which a click finds every word. Until then it may miss.", true));
-  else if (data.otherTrack)
+  if (data.otherTrack) // once the reader is on the page
     queueMicrotask(() => playCopy("A copy is being made of the sound that was read. Until then the first sound track is heard.", true));
+  else if (data.misplaced)
+    queueMicrotask(() => playCopy("A copy is being made in which a click finds every word. Until then it may miss.", true));
   // A person who scrolls reads on her own, until she wants to follow again.
   const away = () => media.paused || follow(false);
   ["wheel", "touchmove"].forEach((kind) => list.element.addEventListener(kind, away, { passive: true }));

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from services.audio import ALL_TRACKS, MOST_TRACKS
 from services.audio.checkpoints import shown
 from services.audio.languages import NAMES
 from services.jobs import models as jobs
@@ -77,8 +78,8 @@ class OptionsInput(Input):
     """Names and terms that may be said."""
     speakers: bool | None = None
     """Whether speakers are told apart when the transcript is there."""
-    track: Annotated[int, Field(ge=0, le=32)] | None = None
-    """Which sound track of a recording is read, from 1; 0 for all of them, mixed."""
+    track: Annotated[int, Field(ge=ALL_TRACKS, le=MOST_TRACKS)] | None = None
+    """Which sound track of a recording with several is read, from 1; 0 for all of them, mixed."""
     reader: Literal["auto", "pypdf", "pdfium"] | None = None
     """What reads the text of PDFs."""
     ocr: Literal["auto", "tesseract", "rapidocr", "off"] | None = None
