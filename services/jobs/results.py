@@ -89,7 +89,10 @@ class Results:
         other words, and others speak.
         """
         path = self._file(job_id)
-        made = _made(path, path.stat().st_mtime_ns) if path.is_file() else None
+        try:
+            made = _made(path, path.stat().st_mtime_ns) if path.is_file() else None
+        except (ValueError, KeyError, TypeError):  # damaged: it must not be in a new one's way
+            made = None
         return made.track if isinstance(made, Transcript) else 1
 
     def edits_file(self, job_id: str) -> Path:

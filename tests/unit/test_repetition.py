@@ -49,7 +49,7 @@ def test_two_places_are_two_marks_in_order():
 def test_a_transcript_keeps_its_repetitions_as_data_and_as_notes():
     heard = words("so it is " + "seven " * 12)
     recording: Any = SimpleNamespace(
-        decoder=SimpleNamespace(seconds=20.0, notes=[], misplaced=False),
+        decoder=SimpleNamespace(seconds=20.0, notes=[], misplaced=False, track=1),
         heard=[Heard(3.0, 17.0, Hypothesis("", heard))],
     )
     made = assemble(recording, SimpleNamespace(name="e", model="m"), [])

@@ -102,3 +102,10 @@ def test_one_is_made_at_a_time_and_none_of_what_was_deleted(results, tmp_path, m
     sounds.close()
     assert len(threads) == 1 and threads[0] is not threading.current_thread()
     assert not list(results.root.glob("*/*"))
+
+
+@pytest.mark.parametrize("content", ["{}", "{", '{"kind": "transcript"}'])
+def test_a_damaged_result_is_not_in_the_way_of_a_new_one(results, content):
+    (results.directory("one") / "result.json").write_text(content)
+    assert results.track("one") == 1
+    assert results.sound("one").name == "sound.m4a"
