@@ -141,7 +141,6 @@ class Decoder:
             )
 
     def _decoded(self) -> Iterator[Samples]:
-
         pending: list[Samples] = []
         held = 0
         with _opened(self.path, self.name) as container:

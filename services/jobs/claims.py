@@ -19,7 +19,7 @@ from services.errors import (
 )
 from services.files.workspace import is_unchanged
 from services.jobs.models import Job, Kind
-from services.jobs.results import Result, Results
+from services.jobs.results import Result, Results, track_of
 from services.jobs.store import JobStore
 from services.logs import about_job
 
@@ -134,7 +134,7 @@ class Claims:
             outline: Of a recording's sound, where it is known already; see `audio.peaks`.
         """
         staged = self._results.stage(job, result, outline)
-        other_track = self._results.track(job.id) != job.options.track
+        other_track = self._results.track(job.id) != track_of(result)
         published = False
 
         def publish() -> None:

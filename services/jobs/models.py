@@ -85,12 +85,12 @@ class Options:
 
     def text(self) -> str:
         """Return what was chosen, for a person: what differs from an untouched choice."""
-        shown = self.as_dict() | {"hotwords": ", ".join(self.hotwords), "speakers": "told apart"}
-        shown["track"] = self.track or "all"
+        words = {"hotwords": ", ".join(self.hotwords), "speakers": "told apart"}
+        words["track"] = str(self.track or "all")
         chosen = [
-            f"{name.replace('_', ' ')} {value}"
-            for name, value in shown.items()
-            if getattr(self, name) != type(self).__dataclass_fields__[name].default
+            f"{one.name.replace('_', ' ')} {words.get(one.name, value)}"
+            for one in fields(self)
+            if (value := getattr(self, one.name)) != one.default
         ]
         return ", ".join(chosen) or "the settings of the server"
 

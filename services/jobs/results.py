@@ -34,7 +34,7 @@ class Results:
         original = self._original(job)
         if not original.exists():  # one that is there, of an earlier try, is whole
             operations.link_or_copy(job.path, original, only_owner=True)
-        peaks = self._of_track(job.id, "peaks.bin", job.options.track)
+        peaks = self._of_track(job.id, "peaks.bin", track_of(result))
         if outline and not peaks.exists():
             operations.write_atomic(peaks, outline)
         staged = directory / f"{_STAGED}{job.run}.json"
@@ -93,7 +93,7 @@ class Results:
             made = _made(path, path.stat().st_mtime_ns) if path.is_file() else None
         except (ValueError, KeyError, TypeError):  # damaged: it must not be in a new one's way
             made = None
-        return made.track if isinstance(made, Transcript) else 1
+        return track_of(made)
 
     def edits_file(self, job_id: str) -> Path:
         """Return where the edits of a transcript are kept."""
@@ -152,6 +152,11 @@ class Results:
 
     def _original(self, job: Job) -> Path:
         return self.root / job.id / f"original{job.path.suffix}"
+
+
+def track_of(result: Result | None) -> int:
+    """Return which sound track a result is of; 1 for what is of none."""
+    return result.track if isinstance(result, Transcript) else 1
 
 
 @functools.lru_cache(maxsize=2)

@@ -69,3 +69,10 @@ def test_it_goes_when_the_whole_is_there(kept, job, tmp_path):
     kept.discard(job)
     kept.discard(job)
     assert not path(tmp_path, job).exists()
+
+
+def test_options_are_kept_as_before_there_was_a_choice_of_sound_tracks():
+    """Else an update would begin half-done recordings and watched files anew."""
+    kept = Options("nemo").as_dict()
+    assert "track" not in kept and Options.from_dict(kept).track == 1
+    assert Options.from_dict(Options("nemo", track=0).as_dict()).track == 0

@@ -109,10 +109,9 @@ class OptionsOutput(Output):
     @classmethod
     def of(cls, options: jobs.Options, guest: bool = False) -> OptionsOutput:
         """Return them as they are shown; a guest does not learn whom and what the team names."""
-        values = options.as_dict() | {"model": model_id(options.model), "track": options.track}
-        if guest:
-            values["hotwords"] = []
-        return cls(**{name: values[name] for name in cls.model_fields})
+        values = {name: getattr(options, name) for name in cls.model_fields}
+        hotwords = [] if guest else list(options.hotwords)
+        return cls(**values | {"model": model_id(options.model), "hotwords": hotwords})
 
 
 class BatchOutput(Output):
