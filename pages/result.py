@@ -9,7 +9,6 @@ import streamlit as st
 from pages import context, jobs, rerun, sharing
 from pages.views import about, exporting, transcript, voices
 from pages.views import document as document_view
-from services import exports
 from services.audio import repetition
 from services.audio.checkpoints import shown
 from services.audio.transcript import Transcript
@@ -101,8 +100,8 @@ facts.append(context.shared_by(runtime, job.owner))
 with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(context.plain(" · ".join(fact for fact in facts if fact)))
     with st.container(horizontal=True, width="content"):  # on a phone a line of their own
+        exporting.one(runtime, job.id, result)
         if isinstance(result, Transcript):
-            exporting.one(runtime, job.id, exports.formats(result))
             voices.menu(runtime, job, mine)
         if mine:
             sharing.button(runtime, job.batch_id, job.id)
@@ -130,8 +129,6 @@ if isinstance(result, Transcript):
     transcript.show(runtime, job, result, runtime.stamp(job.id), runtime.may_correct(job))
 else:
     document_view.show(runtime, job, result)
-    formats = exports.formats(result)
-    context.download_links({f.upper(): f"/files/{job.id}/result.{f}" for f in formats})
 st.space("small")
 rerun.changes(runtime, job, result)
 show_history(events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 import streamlit as st
@@ -11,7 +11,9 @@ import streamlit as st
 from pages import context
 from services import exports
 from services.audio.exports import Style
+from services.audio.transcript import Transcript
 from services.jobs.models import Kind
+from services.jobs.results import Result
 from services.runtime import Runtime
 
 _LABELS = {
@@ -33,15 +35,16 @@ _OPTIONS = {
 """Label of each option, and the formats in which it changes anything."""
 
 
-def one(runtime: Runtime, job_id: str, formats: Sequence[str]) -> None:
+def one(runtime: Runtime, job_id: str, result: Result) -> None:
     """Offer one result in one format."""
     with st.popover("Export", icon=":material/download:"):
-        context.refreshing(None)(_one)(runtime, job_id, formats)
+        context.refreshing(None)(_one)(runtime, job_id, result)
 
 
-def _one(runtime: Runtime, job_id: str, formats: Sequence[str]) -> None:
+def _one(runtime: Runtime, job_id: str, result: Result) -> None:
     if runtime.job(job_id) is None:  # deleted meanwhile: the whole page says so
         st.rerun()
+    formats = exports.formats(result)
     format = st.pills(
         "Format",
         formats,
@@ -50,11 +53,10 @@ def _one(runtime: Runtime, job_id: str, formats: Sequence[str]) -> None:
         format_func=_label,
         key="export-format",
     )
-    style = _style({format})
-    _link(
-        f"/files/{quote(job_id)}/result.{format}?{urlencode(style)}",
-        f"Download {_label(format)}",
-    )
+    address = f"/files/{quote(job_id)}/result.{format}"
+    if isinstance(result, Transcript):
+        address += f"?{urlencode(_style({format}))}"
+    _link(address, f"Download {_label(format)}")
 
 
 def batch(batch_id: str, results: Mapping[Kind, int]) -> None:

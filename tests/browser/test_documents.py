@@ -69,6 +69,12 @@ def test_a_scan_is_read_and_becomes_searchable(server, open_page, files):
         page.get_by_role("link", name="Searchable PDF").click()
     assert download.value.suggested_filename == "scan.pdf"
     assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+    page.get_by_role("button", name="Export").click()
+    page.get_by_text("Markdown", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download Markdown").click()
+    assert download.value.suggested_filename == "scan.md"
+    assert "second book" in Path(download.value.path()).read_text(encoding="utf-8")
 
 
 def test_ways_to_a_page(server, open_page, files):
