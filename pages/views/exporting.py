@@ -71,7 +71,7 @@ def batch(batch_id: str, results: Mapping[Kind, int]) -> None:
             format_func=_label,
             key="export-formats",
         )
-        style = _style(set(chosen))
+        style = _style(set(chosen)) if results.get(Kind.AUDIO) else {}
         asked = [("format", format) for format in chosen]
         if chosen:
             query = urlencode([*asked, *style.items()])

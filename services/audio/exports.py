@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, fields
 
-from services.audio import docx
 from services.audio.cues import Cue, cues
 from services.audio.segments import joined
 from services.audio.transcript import Segment, Transcript
 from services.audio.words import plain
 from services.cells import as_text
+from services.docx import Docx
 
 PARAGRAPH_PAUSE = 2.0
 """Silence, in seconds, after which a new paragraph begins."""
@@ -86,13 +86,16 @@ def to_markdown(transcript: Transcript, title: str, style: Style) -> str:
 
 def to_docx(transcript: Transcript, title: str, style: Style) -> bytes:
     """Return a document for word processors."""
-    body = [(f"{heading}:", "", text) for heading, text in _about(transcript, style)]
-    body += [
-        (clock(p.start) if style.times else "", p.speaker or "", p.text)
-        for p in paragraphs(transcript, style)
-    ]
-    body += [("", "", doubt) for doubt in _doubts(transcript, style)]
-    return docx.write(plain(title), _origin(transcript), body)
+    made = Docx(plain(title))
+    made.paragraph(_origin(transcript), italic=True)
+    for heading, text in _about(transcript, style):
+        made.paragraph(text, lead=f"{heading}:")
+    for p in paragraphs(transcript, style):
+        time = clock(p.start) if style.times else ""
+        made.paragraph(p.text, lead=" · ".join(part for part in (time, p.speaker) if part))
+    for doubt in _doubts(transcript, style):
+        made.paragraph(doubt)
+    return made.as_bytes()
 
 
 def to_srt(transcript: Transcript, title: str, style: Style) -> str:

@@ -314,7 +314,7 @@ def test_a_page_is_shown_and_a_zip_holds_everything(runtime, sources, tmp_path):
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         names = set(archive.namelist())
     stem = PROMPT.stem
-    assert names == {"txt/a.txt", "md/a.md", "json/a.json"} | {
+    assert names == {"txt/a.txt", "md/a.md", "docx/a.docx", "json/a.json"} | {
         f"{format}/{stem}.{format}" for format in ("txt", "md", "docx", "srt", "vtt", "csv", "json")
     }
 

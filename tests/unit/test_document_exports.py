@@ -2,8 +2,21 @@ import csv
 import io
 import json
 
+from docx import Document as Word
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.about import About
 from services.documents.document import Caption, Document, OutlineEntry, Page
-from services.documents.exports import FORMATS, formats, to_csv, to_json, to_markdown, to_txt
+from services.documents.exports import (
+    FORMATS,
+    formats,
+    to_csv,
+    to_docx,
+    to_json,
+    to_markdown,
+    to_txt,
+)
 
 DOCUMENT = Document(
     metadata={"title": "On scribes", "creation_date": "2024-01-02T00:00:00"},
@@ -60,7 +73,7 @@ def test_markdown_has_headings_by_outline_and_by_size_and_no_running_headers():
 
 
 def test_csv_is_offered_where_there_are_tables():
-    assert formats(DOCUMENT) == ["txt", "md", "json"]
+    assert formats(DOCUMENT) == ["txt", "md", "docx", "json"]
     table = [["Item", 'says "x", y'], ["two\nlines", ""]]
     document = Document({}, [Page(1, ""), Page(2, "", tables=[table])])
     assert formats(document) == list(FORMATS)
@@ -88,3 +101,45 @@ def test_a_table_stands_in_its_place_in_markdown():
     )
     made = to_markdown(Document({}, [page]), "a.pdf")
     assert "before\n\n| Town | Scribes |\n| --- | --- |\n| Ghent | 12 |\n\nafter\n" in made
+
+
+def test_docx_has_headings_paragraphs_captions_and_tables():
+    lines = ["Head", "", "The scribes copied the", "first book by hand.", "", "oak", "7"]
+    widths = [90, 0, 500, 480, 0, 60, 10]
+    boxes = [
+        [0.0, 12.0 * at, float(wide), 12.0 * at + 10, 20.0 if line == "Head" else 10.0]
+        for at, (line, wide) in enumerate(zip(lines, widths, strict=True))
+    ]
+    first = Page(1, "\n".join(lines), boxes=boxes, footer=1)
+    second = Page(2, "Table 1: Inks", captions=[Caption("Table 1", "Inks", 0, 1)])
+    second.tables.append([["Ink", "Price"], ["gall"]])
+    third = Page(3, "", error="This page cannot be read: x.")
+    facts = {"title": "On scribes", "author": "Ana"}
+    about = About(summary="What scribes do.")
+    document = Document(facts, [first, second, third], about=about)
+    made = Word(io.BytesIO(to_docx(document, "a.pdf")))
+    shown = [(p.style.name, p.text) for p in made.paragraphs]
+    assert shown == [
+        ("Heading 1", "On scribes"),
+        ("Normal", "Author:  Ana"),
+        ("Normal", "Summary:  What scribes do."),
+        ("Heading 2", "Head"),
+        ("Normal", "The scribes copied the first book by hand."),
+        ("Normal", "oak"),
+        ("Normal", "Table 1  Inks"),
+        ("Normal", ""),  # between tables
+        ("Normal", "This page cannot be read: x."),
+    ]
+    (table,) = made.tables
+    assert [[cell.text for cell in row.cells] for row in table.rows] == [
+        ["Ink", "Price"],
+        ["gall", ""],
+    ]
+
+
+@given(st.text(), st.text())
+def test_docx_holds_any_text(title, text):
+    document = Document({}, [Page(1, text), Page(2, "", tables=[[[text, title]]])])
+    made = Word(io.BytesIO(to_docx(document, title)))
+    kept = "".join(c for c in text if c.isalnum() and not "\ud800" <= c <= "\udfff")
+    assert "".join(c for p in made.paragraphs[1:] for c in p.text if c.isalnum()) == kept

@@ -47,7 +47,7 @@ class ExportQuery(StyleQuery):
     """The form of a saved result."""
 
     format: Format
-    """Documents have no `docx`, `srt` and `vtt`, and `csv` only where they have tables."""
+    """Documents have no `srt` and `vtt`, and `csv` only where they have tables."""
 
 
 def result(front: Runtime, job_id: Id) -> Response:
