@@ -16,7 +16,7 @@ from services.config import Settings
 from services.jobs.endings import Ending
 from services.jobs.models import State
 from services.jobs.store import JobStore
-from services.webhooks.post import WHOLE, NotDelivered, NotReached, post, sign
+from services.webhooks.post import NotDelivered, NotReached, post, sign
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,12 @@ IDLE_SECONDS = 1.0
 
 LAST_SECONDS = 3.0
 """Time after the order to stop in which deliveries may still begin."""
+
+ANSWER_SECONDS = 2.0
+"""Time after that in which the last one may be answered.
+
+One that is not is repeated after the next start: a service that takes longer to stop is killed.
+"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,8 @@ class Notifier:
         self._send = send
         self._stopping = threading.Event()
         self._stop_by = math.inf
+        self._left_alone = threading.Event()
+        """Set when nobody waits for the thread any more, which then leaves the store alone."""
         self._resting: dict[str, tuple[float, str]] = {}
         """Until when, and why, one that did not answer is asked nothing."""
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
@@ -91,7 +99,8 @@ class Notifier:
         """End the thread, after it has told of what ended just now, in seconds."""
         self._stop_by = time.monotonic() + LAST_SECONDS
         self._stopping.set()
-        self._thread.join(WHOLE)
+        self._thread.join(LAST_SECONDS + ANSWER_SECONDS)
+        self._left_alone.set()
 
     def round(self) -> None:
         """Tell whom it is time to tell."""
@@ -119,8 +128,12 @@ class Notifier:
         first = {"tries": 0, "due_at": ending.at}
         told = {url: ending.told.get(url, first) for url in self._urls}
         for url, known in list(told.items()):
+            if time.monotonic() > self._stop_by:
+                return
             if known["due_at"] is not None and known["due_at"] <= self._clock():
                 told[url] = self._deliver(url, ending, body, known["tries"])
+                if self._left_alone.is_set():
+                    return
             due_at = min((t["due_at"] for t in told.values() if t["due_at"]), default=None)
             kept = None if due_at is None else body
             self._store.save_ending(replace(ending, due_at=due_at, body=kept, told=told))

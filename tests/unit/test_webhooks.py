@@ -20,6 +20,7 @@ from services.jobs.models import Batch, Kind, NewJob, Options, State
 from services.jobs.store import JobStore, new_id
 from services.webhooks.notifier import WAITS, Notifier
 from services.webhooks.post import NotDelivered, NotReached, post, sign
+from tests.waiting import until
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 SECRET = "whsec_c2NyaXB0b3JpdW0tc2NyaXB0b3JpdW0="
@@ -290,6 +291,38 @@ def test_its_thread_tells_and_ends(tmp_path, receiver):
         "last.pdf",
     ]
     assert "webhooks" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_receiver_that_does_not_answer_holds_up_no_stop_and_is_told_after_the_start(
+    tmp_path, receiver, monkeypatch
+):
+    monkeypatch.setattr("services.webhooks.notifier.LAST_SECONDS", 0.1)
+    monkeypatch.setattr("services.webhooks.notifier.ANSWER_SECONDS", 0.1)
+    house = House(tmp_path, receiver.url, f"{receiver.url}&more")
+    asked, answered = [], threading.Event()
+
+    def silent(url: str, *_: object, local: bool) -> None:
+        asked.append(url)
+        assert answered.wait(60)
+
+    house.notifier = Notifier(house.settings, house.store, lambda: house.now, silent)
+    house.batch("a.pdf")
+    house.work()
+    house.notifier.start()
+    until(lambda: asked)
+    house.notifier.stop()
+    assert not answered.is_set(), "nobody waited for it"
+    house.store.close()
+    answered.set()
+    until(lambda: "webhooks" not in {thread.name for thread in threading.enumerate()})
+    assert asked == [receiver.url]
+    house.store = JobStore(house.settings.store_url, clock=lambda: house.now)
+    house.start_again()
+    house.after(1)
+    assert [headers["path"] for headers, _ in receiver.got] == [
+        "/hook?team=a",
+        "/hook?team=a&more",
+    ]
 
 
 @pytest.mark.parametrize("way", ["cancelled", "refused", "empty settings", "removed address"])
