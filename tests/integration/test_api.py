@@ -730,7 +730,7 @@ def test_the_document_names_every_route_that_is_served(runtime):
         (path, method)
         for table in (API, OPENAI)
         for one in table.endpoints
-        for path, method in [(table.prefix + one.path, one.method.lower())]
+        for path, method in [(table.prefix + one.described_path, one.method.lower())]
     }
     written = {
         (path, method) for path, methods in described()["paths"].items() for method in methods

@@ -109,7 +109,12 @@ def test_a_translation_says_what_the_model_could_not_do(client, runtime):
 
 
 def test_the_models(client):
-    assert {"whisper-1", "spoken-digits"} <= {model.id for model in client.models.list()}
+    listed = {model.id: model for model in client.models.list()}
+    assert {"whisper-1", "spoken-digits"} <= set(listed)
+    assert client.models.retrieve("spoken-digits") == listed["spoken-digits"]
+    for unknown in ("gpt-5", "nvidia/parakeet-0"):
+        with pytest.raises(openai.NotFoundError, match=f"no model “{unknown}” here"):
+            client.models.retrieve(unknown)
 
 
 def test_errors_are_those_that_the_client_knows(client, runtime, tmp_path):

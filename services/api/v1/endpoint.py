@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -76,7 +77,13 @@ class Endpoint:
     @property
     def in_path(self) -> dict[str, Any]:
         """The types of what stands in the path."""
-        return {name: kind for name, kind in self.takes.items() if f"{{{name}}}" in self.path}
+        named = re.findall(r"{(\w+)", self.path)
+        return {name: kind for name, kind in self.takes.items() if name in named}
+
+    @property
+    def described_path(self) -> str:
+        """The path as the OpenAPI document has it, which knows no parts of several segments."""
+        return self.path.replace(":path}", "}")
 
     @property
     def headers(self) -> dict[str, tuple[str, Any]]:

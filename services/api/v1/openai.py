@@ -20,7 +20,7 @@ from services import exports
 from services.api.stopping import stopping
 from services.api.v1.batches import Key, once_of
 from services.api.v1.endpoint import CHANGE, Endpoint, answered
-from services.api.v1.models import OptionsInput
+from services.api.v1.models import OptionsInput, Text
 from services.api.v1.openai_models import (
     SpeechModel,
     SpeechModels,
@@ -88,13 +88,25 @@ def speech_models(front: Runtime) -> SpeechModels:
     )
 
 
+def speech_model(front: Runtime, model: Text) -> SpeechModel:
+    """Return a speech model that may be asked for."""
+    for one in speech_models(front).data:
+        if one.id == model:
+            return one
+    raise _no_model(model)
+
+
 def _options(front: Runtime, form: TranslationForm) -> Options:
     terms = [term for part in re.split(r"[,;\n]", form.prompt or "") if (term := part.strip())]
     model = None if form.model in ALIASES else form.model
     if model is not None and model not in models_of(front):
-        raise HTTPException(404, f"There is no model “{model}” here; /v1/models lists them.")
+        raise _no_model(model)
     asked = chosen(front, OptionsInput(model=model))
     return replace(asked, hotwords=tuple(dict.fromkeys([*asked.hotwords, *terms])))
+
+
+def _no_model(name: str) -> HTTPException:
+    return HTTPException(404, f"There is no model “{name}” here; /v1/models lists them.")
 
 
 async def _processed(
@@ -189,4 +201,6 @@ ENDPOINTS = [
         statuses=(404, 503),
     ),
     Endpoint("GET", "/models", speech_models, ()),
+    # A model of the hub has its owner in its name.
+    Endpoint("GET", "/models/{model:path}", speech_model, ()),
 ]

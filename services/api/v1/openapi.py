@@ -46,7 +46,7 @@ def document(tables: Sequence[Table]) -> Schema:
     for table in tables:
         for one in table.endpoints:
             operation = _operation(table, one, schemas)
-            paths.setdefault(table.prefix + one.path, {})[one.method.lower()] = operation
+            paths.setdefault(table.prefix + one.described_path, {})[one.method.lower()] = operation
     return {
         "openapi": "3.1.1",
         "info": {"title": "Scriptorium", "version": "1", "description": _ABOUT},
