@@ -61,12 +61,16 @@ Upload = Annotated[StoredFile, WithJsonSchema({"type": "string", "format": "bina
 """A file in a form."""
 
 
+_NEITHER: dict[str, Any] = {"properties": {"files": {"not": {}}, "uploads": {"not": {}}}}
+
+
 class Submission(Input):
     """Files to process as one batch."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
-        json_schema_extra={"oneOf": [{"required": ["files"]}, {"required": ["uploads"]}]},
+        # One of both, but not by `oneOf`, of which generators of clients make no form.
+        json_schema_extra={"not": {"anyOf": [{"required": ["files", "uploads"]}, _NEITHER]}},
     )
 
     files: list[Upload] = Field(default=[], min_length=1, max_length=1000)
