@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from services import exports
-from services.api.stopping import stopping
+from services.api.problems import openai_problem
 from services.api.v1.batches import Key, once_of
 from services.api.v1.endpoint import CHANGE, Endpoint, answered
+from services.api.v1.events import HEARTBEAT
+from services.api.v1.events import MEDIA as EVENTS
 from services.api.v1.models import OptionsInput, Text
 from services.api.v1.openai_models import (
+    SpeechDelta,
+    SpeechDone,
     SpeechModel,
     SpeechModels,
     SpeechSegment,
@@ -34,17 +41,16 @@ from services.api.v1.openai_models import (
 )
 from services.api.v1.options import chosen, models_of
 from services.api.v1.values import wrong
+from services.api.v1.waiting import PAUSE, Waiting
 from services.audio.languages import NAMES
 from services.audio.transcript import Transcript
+from services.errors import NotAllowed, StoreUnavailable
 from services.files.workspace import StoredFile, Workspace
-from services.jobs.models import Job, JobFilter, Kind, Options, State
+from services.jobs.models import Job, Kind, Options
 from services.runtime import Runtime
 
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 """Names that clients are set to: here they mean the server's own model."""
-
-PAUSE = 0.2
-"""Seconds between two looks at the job."""
 
 MEDIA = {
     "text": "text/plain; charset=utf-8",
@@ -62,7 +68,12 @@ async def transcribe(
 ) -> Response:
     """Return what is said in a recording."""
     options = replace(_options(front, form), language=form.language)
-    job = await _processed(front, request, form.file, options, workspace, idempotency_key)
+    waiting = await _submitted(front, form.file, options, workspace, idempotency_key)
+    if form.stream:
+        return StreamingResponse(
+            _streamed(waiting), media_type=EVENTS, headers={"X-Accel-Buffering": "no"}
+        )
+    job = await waiting.job(request)
     words = "word" in form.timestamp_granularities
     return await run_in_threadpool(_answer, front, job, form.response_format, "transcribe", words)
 
@@ -76,7 +87,8 @@ async def translate(
 ) -> Response:
     """Return in English what is said in a recording, where the model can translate."""
     options = replace(_options(front, form), translate_to="en")
-    job = await _processed(front, request, form.file, options, workspace, idempotency_key)
+    waiting = await _submitted(front, form.file, options, workspace, idempotency_key)
+    job = await waiting.job(request)
     return await run_in_threadpool(_answer, front, job, form.response_format, "translate", False)
 
 
@@ -109,19 +121,10 @@ def _no_model(name: str) -> HTTPException:
     return HTTPException(404, f"There is no model “{name}” here; /v1/models lists them.")
 
 
-async def _processed(
-    front: Runtime,
-    request: Request,
-    file: StoredFile,
-    options: Options,
-    workspace: Workspace,
-    key: str | None,
-) -> Job:
-    """Submit a recording and return its job when it is done.
-
-    A job that nobody waits for any more is cancelled, because who asked will send it again; but
-    not one that was sent with a key, which finds it when it comes again.
-    """
+async def _submitted(
+    front: Runtime, file: StoredFile, options: Options, workspace: Workspace, key: str | None
+) -> Waiting:
+    """Submit a recording."""
     found = await run_in_threadpool(front.inspect, file)
     if found.problem or found.kind is not Kind.AUDIO:
         raise wrong("form.file", found.problem or f"“{file.name}” is no recording")
@@ -129,36 +132,44 @@ async def _processed(
     batch = await run_in_threadpool(front.submit, [file], "", options, workspace, once)
     if batch.workspace != workspace.path:  # it was sent again
         await run_in_threadpool(front.drop, workspace)
-    wanted = JobFilter(batch.id)
-    while True:
-        jobs = await run_in_threadpool(front.find, wanted, 1)
-        if not jobs:
-            raise HTTPException(404, f"“{file.name}” was deleted meanwhile.")
-        job = jobs[0]
-        if job.state.over:
-            break
-        ending = "The server stops. Ask again when it is back." if stopping.is_set() else None
-        ending = ending or front.lost()
-        if ending or await request.is_disconnected():
-            if key is None:
-                await run_in_threadpool(front.cancel, job.id)
-            if ending:
-                raise HTTPException(503, ending)
-            raise ClientDisconnect
-        await asyncio.sleep(PAUSE)
-    if job.state is State.CANCELLED:
-        raise HTTPException(400, f"“{file.name}” was cancelled.")
-    if job.state is State.FAILED:
-        passing = job.error_kind == "transient"
-        raise HTTPException(503 if passing else 400, job.error or f"“{file.name}” failed.")
-    return job
+    return Waiting(front, batch.id, file.name, once is not None)
+
+
+async def _streamed(waiting: Waiting) -> AsyncIterator[str]:
+    """Yield the text as OpenAI's events once it is there; till then comments keep the line open."""
+    quiet_since, over = time.monotonic(), False
+    try:
+        while (job := await waiting.done()) is None:
+            if time.monotonic() - quiet_since > HEARTBEAT:
+                quiet_since = time.monotonic()
+                yield ": still here\n\n"
+            await asyncio.sleep(PAUSE)
+        over = True
+        found = await run_in_threadpool(_transcript, waiting.front, job)
+        usage = Usage(seconds=found.duration)
+        for event in (SpeechDelta(delta=found.text), SpeechDone(text=found.text, usage=usage)):
+            yield f"data: {event.model_dump_json()}\n\n"
+    except (HTTPException, NotAllowed, StoreUnavailable) as error:
+        over = True
+        status = error.status_code if isinstance(error, HTTPException) else 503
+        said = error.detail if isinstance(error, HTTPException) else str(error)
+        yield f"data: {bytes(openai_problem(status, said).body).decode()}\n\n"
+    finally:
+        if not over:  # nobody listens any more
+            with CancelScope(shield=True):
+                await waiting.given_up()
+
+
+def _transcript(front: Runtime, job: Job) -> Transcript:
+    found = front.corrected(job.id)
+    if not isinstance(found, Transcript):
+        raise HTTPException(404, f"The text of “{job.name}” was deleted meanwhile.")
+    return found
 
 
 def _answer(front: Runtime, job: Job, format: str, task: str, with_words: bool) -> Response:
     """Return the result of a job that is done, in one of OpenAI's formats."""
-    found = front.corrected(job.id)
-    if not isinstance(found, Transcript):
-        raise HTTPException(404, f"The text of “{job.name}” was deleted meanwhile.")
+    found = _transcript(front, job)
     if format in ("srt", "vtt"):
         return Response(exports.render(found, format, job.name), media_type=MEDIA[format])
     if format == "text":
@@ -188,7 +199,7 @@ ENDPOINTS = [
         transcribe,
         CHANGE,
         answer=SpeechText | SpeechVerbose,
-        media=tuple(MEDIA.values()),
+        media=(*MEDIA.values(), EVENTS),
         statuses=(404, 503),
     ),
     Endpoint(

@@ -9,18 +9,11 @@ import math
 import zlib
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.api.v1.batches import Upload
 from services.api.v1.models import Input, Language, Output, Text
 from services.audio.transcript import Segment
-
-
-def _not_streamed(wanted: bool) -> bool:
-    if wanted:
-        raise ValueError("the text comes when it is whole; ask without stream")
-    return wanted
-
 
 Nothing = BeforeValidator(lambda value: None if value == "" else value)
 """Takes an empty field for one that is not there, as some clients send it."""
@@ -53,10 +46,8 @@ class TranscriptionForm(TranslationForm):
         [], alias="timestamp_granularities[]"
     )
     """Whether `verbose_json` has words too."""
-    stream: Annotated[
-        bool, AfterValidator(_not_streamed), Field(json_schema_extra={"const": False})
-    ] = False
-    """Only false: the text comes when it is whole."""
+    stream: Annotated[bool | None, Nothing] = None
+    """Whether the text comes as events, in one piece; till then comments keep the line open."""
 
 
 class Usage(Output):
@@ -71,6 +62,19 @@ class SpeechText(Output):
 
     text: str
     usage: Usage
+
+
+class SpeechDelta(Output):
+    """The event that brings text: here all of it."""
+
+    type: Literal["transcript.text.delta"] = "transcript.text.delta"
+    delta: str
+
+
+class SpeechDone(SpeechText):
+    """The event at the end."""
+
+    type: Literal["transcript.text.done"] = "transcript.text.done"
 
 
 class SpeechWord(Output):
