@@ -262,10 +262,13 @@ class JobStore(Requests):
         with self._writer.begin() as session:
             tried = session.scalar(select(JobRow.retries).where(JobRow.id == job.id)) or 0
             if not transient or tried >= len(self._retry_waits):
-                return self._end(session, job, State.FAILED, error, error_kind=kind)
-            again = self._clock() + self._retry_waits[tried]
-            values = {"retries": tried + 1, "not_before": again, "error_kind": kind}
-            return self._put_back(session, job, error, error=error, crashes=0, **values)
+                now = self._clock()
+                changes = {"state": State.FAILED, "stage": "", "run": None, "finished_at": now}
+            else:
+                again = self._clock() + self._retry_waits[tried]
+                changes = {**QUEUED, "retries": tried + 1, "not_before": again}
+            told = {"error": error, "error_kind": kind, "crashes": 0}
+            return self._settle(session, job, error, {**changes, **told})
 
     def release(self, job: Job, reason: str | None = None) -> None:
         """Put a claimed job back because it cannot go on now; this try does not count.
@@ -274,9 +277,9 @@ class JobStore(Requests):
             job: As it was claimed.
             reason: What it waits for, for a person; None when the server stops.
         """
-        values = {"attempts": JOBS.c.attempts - 1, "crashes": 0, "error": reason}
+        changes = {**QUEUED, "attempts": JOBS.c.attempts - 1, "crashes": 0, "error": reason}
         with self._writer.begin() as session:
-            self._put_back(session, job, reason or "the server was stopped", **values)
+            self._settle(session, job, reason or "the server was stopped", changes)
 
     def recover(self, unseen_since: float | None = None) -> int:
         """Free the jobs that nothing works on any more; return how many.
@@ -330,20 +333,9 @@ class JobStore(Requests):
                 count += len(freed)
         return count
 
-    def _end(
-        self, session: Session, job: Job, state: State, reason: str | None = None, **values: Any
-    ) -> bool:
-        now = self._clock()
-        changes = {"state": state, "stage": "", "run": None, "crashes": 0, "finished_at": now}
-        return self._settle(session, job, reason, {**changes, "error": reason, **values})
-
-    def _put_back(self, session: Session, job: Job, reason: str, **values: Any) -> bool:
-        return self._settle(session, job, reason, {**QUEUED, **values})
-
-    def _settle(
-        self, session: Session, job: Job, reason: str | None, values: dict[str, Any]
-    ) -> bool:
-        changed = update(JOBS).where(*HELD).values(**values).returning(*RECORD)
+    def _settle(self, session: Session, job: Job, reason: str, changes: dict[str, Any]) -> bool:
+        """Change a claimed job, with a line in its history; False when it is another's by now."""
+        changed = update(JOBS).where(*HELD).values(**changes).returning(*RECORD)
         done = session.execute(changed, _claim(job)).all()
         record(session, done, self._clock(), reason)
         return len(done) == 1
