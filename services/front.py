@@ -178,8 +178,7 @@ class Front(Shelves):
 
     def retry_job(self, job_id: str, options: Options | None = None) -> int:
         """Queue a job that ended again; return 1, or 0 if it has not ended or cannot be."""
-        ids = self._changeable_ids([job_id])
-        return self._awake(self._store.requeue(ids, options, State))
+        return self.rerun(JobFilter(ids=(job_id,)), options)
 
     def rerun(self, wanted: JobFilter, options: Options | None = None) -> int:
         """Queue again all jobs that a filter means and that have ended; return how many.
@@ -188,8 +187,9 @@ class Front(Shelves):
             wanted: Which jobs.
             options: What they carry from now on; what they carried before when not given.
         """
-        ids = self._store.ids(self._changeable(wanted))
-        return self._awake(self._store.requeue(ids, options, State))
+        count = self._store.requeue(self._store.ids(self._changeable(wanted)), options, State)
+        self._wake()
+        return count
 
     def set_options(self, wanted: JobFilter, options: Options) -> int:
         """Give the jobs of a filter that still wait other options; return how many."""
@@ -352,10 +352,6 @@ class Front(Shelves):
         return len(ids)
 
     # --- inside -------------------------------------------------------------------------
-
-    def _awake(self, count: int) -> int:
-        self._wake()
-        return count
 
     def _tidy(self) -> None:
         """Say that files are not needed any more; the server's janitor looks every minute."""
