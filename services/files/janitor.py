@@ -179,10 +179,7 @@ class Janitor:
             return
         for path in scratch.iterdir():
             try:
-                if path.is_dir() and not operations.is_link(path):
-                    operations.remove_tree(path)
-                else:
-                    operations.unlink(path)
+                operations.remove(path)
             except (FileAccessError, OSError) as error:
                 log.warning("%s from an earlier run cannot be removed yet: %s", path.name, error)
 

@@ -320,6 +320,14 @@ def link_or_copy(source: Path, target: Path, only_owner: bool = False) -> None:
             shutil.copyfileobj(reader, writer, BLOCK)
 
 
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a directory with all that it holds."""
+    if path.is_dir() and not is_link(path):
+        remove_tree(path)
+    else:
+        unlink(path)
+
+
 def discard(path: Path) -> None:
     """Remove what an interrupted write left, if that is possible now.
 
@@ -327,9 +335,6 @@ def discard(path: Path) -> None:
     that comes after it.
     """
     try:
-        if path.is_dir() and not is_link(path):
-            remove_tree(path)
-        else:
-            unlink(path)
+        remove(path)
     except (FileAccessError, OSError) as error:
         log.warning("%s cannot be removed yet: %s", path, error)

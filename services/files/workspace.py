@@ -235,12 +235,8 @@ def remove_workspace(path: Path) -> None:
         FileAccessError: something in it is held by another program.
     """
     for item in path.iterdir():
-        if item.name == MARKER:
-            continue
-        if item.is_dir() and not operations.is_link(item):
-            operations.remove_tree(item)
-        else:
-            operations.unlink(item)
+        if item.name != MARKER:
+            operations.remove(item)
     operations.remove_tree(path)
 
 
