@@ -62,8 +62,7 @@ class DocumentFiles:
         Raises:
             ScriptoriumError: there is no such page, or it cannot be shown.
         """
-        source = self._source(job)
-        assert job is not None
+        job, source = self._document(job)
         target = self._results.page_image(job.id, number)
         with self._rendering:
             if not target.is_file():
@@ -84,8 +83,7 @@ class DocumentFiles:
         Raises:
             ScriptoriumError: there are no such pages, or the document cannot be opened.
         """
-        source = self._source(job)
-        assert job is not None
+        job, source = self._document(job)
         numbers = parse_pages(ranges, int(job.length or 0))
         return self._made("pages", **source, numbers=numbers)
 
@@ -98,8 +96,7 @@ class DocumentFiles:
             ScriptoriumError: there are no such pages, no chapters, or the document cannot be
                 opened.
         """
-        source = self._source(job)
-        assert job is not None
+        job, source = self._document(job)
         count = int(job.length or 0)
         if ranges is None:
             document = self._results.load(job.id)
@@ -117,8 +114,7 @@ class DocumentFiles:
         Raises:
             ScriptoriumError: the document cannot be opened.
         """
-        source = self._source(job)
-        assert job is not None
+        job, source = self._document(job)
         result = self._results.directory(job.id) / "result.json"
         return self._made("searchable", **source, result=str(result))
 
@@ -131,18 +127,15 @@ class DocumentFiles:
         documents = [job for job in jobs if job.kind is Kind.DOCUMENT and job.state is State.DONE]
         if not documents:
             raise PermanentError("There are no documents to put together.")
-        return self._made("merge", sources=[self._source(job) for job in documents])
+        return self._made("merge", sources=[self._document(job)[1] for job in documents])
 
-    def _source(self, job: Job | None) -> dict[str, Any]:
-        """Return what a worker needs to open the document of a job."""
+    def _document(self, job: Job | None) -> tuple[Job, dict[str, Any]]:
+        """Return the job of a document, and what a worker needs to open it."""
         original = self._results.original(job) if job else None
         if job is None or original is None or job.kind is not Kind.DOCUMENT:
             raise ScriptoriumError("There is no such document.")
-        return {
-            "path": str(original),
-            "name": job.name,
-            "password": self._passwords.get(job.id),
-        }
+        password = self._passwords.get(job.id)
+        return job, {"path": str(original), "name": job.name, "password": password}
 
     def _made(self, operation: str, suffix: str = ".pdf", **request: Any) -> Path:
         target = scratch_path(operation + suffix)
