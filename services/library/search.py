@@ -21,7 +21,8 @@ from services.library.query import (
     stem,
     stems,
 )
-from services.library.table import COLUMNS, Table, vector_column, where
+from services.library.sql import quoted, where
+from services.library.table import COLUMNS, Table, vector_column
 
 RANK_CONSTANT = 10
 """Cormack, Clarke and Büttcher, Reciprocal Rank Fusion, SIGIR 2009. They take 60; with 10 the
@@ -97,7 +98,7 @@ def search(
 
 def similar(table: Table, key: str, filters: Filters = EVERYTHING, limit: int = 5) -> list[Hit]:
     """Return the passages of other sources whose meaning is nearest to that of one."""
-    conditions = [f"key = '{key}'" if key.isalnum() else "false", where(filters)]
+    conditions = [f"key = {quoted(key)}", where(filters)]
     condition = " AND ".join(f"({one})" for one in conditions if one)
     found = table.query().where(condition).limit(1).to_arrow().to_pylist() if table.exists else []
     if not found:
@@ -105,7 +106,7 @@ def similar(table: Table, key: str, filters: Filters = EVERYTHING, limit: int = 
     row = found[0]
     column = next(name for name in row if name.startswith("vector_") and row[name])
     rows = _by_meaning(
-        table, row[column], row["model"], filters, limit * 5, f"source <> '{row['source']}'"
+        table, row[column], row["model"], filters, limit * 5, f"source <> {quoted(row['source'])}"
     )
     return [_hit(one, Query("")) for one in rows[:limit]]
 
@@ -226,7 +227,7 @@ def _by_meaning(
     found = nearest(where(filters), more)
     # A condition on the model would be looked up in every passage, and nearly always all have it.
     if any(row["model"] != model for row in found):
-        found = nearest(where(filters), more, f"model = '{model.replace(chr(39), chr(39) * 2)}'")
+        found = nearest(where(filters), more, f"model = {quoted(model)}")
     rows = [{**row, "similarity": 1 - row["_distance"]} for row in found]
     return [row for row in rows if row["similarity"] >= LEAST_SIMILARITY]
 

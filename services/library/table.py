@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -12,25 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from services.files import operations
-from services.library.models import Chunk, Filters, Source
-from services.people.models import Reach
+from services.library.models import Chunk, Source
+from services.library.sql import array, listed, quoted
 
 NAME = "chunks"
 
 COLUMNS = (
-    *(
-        "key",
-        "source",
-        "name",
-        "owner",
-        "batch",
-        "kind",
-        "added",
-        "language",
-        "tags",
-        "collections",
-    ),
-    *("ordinal", "text", "headings", "page", "start", "end", "speaker", "marks", "model"),
+    *("key", "source", "name", "owner", "batch", "kind", "added", "language", "tags"),
+    *("collections", "ordinal", "text", "headings", "page", "start", "end", "speaker", "marks"),
+    "model",
 )
 """All but the vectors, which stand in one column per dimension: `vector_384`."""
 
@@ -105,10 +94,6 @@ class Table:
         """Return the number of passages."""
         return int(self._table.count_rows(where)) if self.exists else 0
 
-    def chunks_per_source(self) -> dict[str, int]:
-        """Return the number of passages by source."""
-        return {source: len(keys) for source, keys in self.keys().items()}
-
     def keys(self) -> dict[str, list[str]]:
         """Return the keys of all passages by source; one that is doubled is there twice."""
         found: dict[str, list[str]] = {}
@@ -143,7 +128,7 @@ class Table:
         from pyarrow import compute
 
         sources = set(rows["source"].to_pylist())
-        condition = f"source IN ({_list(sorted(sources))})"
+        condition = f"source IN ({listed(sorted(sources))})"
         found = self.query().where(condition).select(["source"]).limit(self.count(condition))
         there = set(found.to_arrow()["source"].to_pylist())
         is_there = compute.is_in(rows["source"], pa.array(sorted(there), pa.string()))
@@ -154,7 +139,7 @@ class Table:
                 self._table.merge_insert("key")
                 .when_matched_update_all()
                 .when_not_matched_insert_all()
-                .when_not_matched_by_source_delete(f"source IN ({_list(sorted(there))})")
+                .when_not_matched_by_source_delete(f"source IN ({listed(sorted(there))})")
                 .execute(rows.filter(is_there), on_bad_vectors=NO_VECTOR)
             )
 
@@ -193,7 +178,7 @@ class Table:
     def delete(self, sources: Sequence[str]) -> None:
         """Delete all passages of these sources."""
         if self.exists and sources:
-            self._table.delete(f"source IN ({_list(sources)})")
+            self._table.delete(f"source IN ({listed(sources)})")
 
     def label(
         self, source: str, name: str, tags: Sequence[str], collections: Sequence[str]
@@ -201,11 +186,11 @@ class Table:
         """Change the name, the tags and the collections of a source."""
         if self.exists:
             self._table.update(
-                where=f"source = {_text(source)}",
+                where=f"source = {quoted(source)}",
                 values_sql={
-                    "name": _text(name),
-                    "tags": _array(tags),
-                    "collections": _array(collections),
+                    "name": quoted(name),
+                    "tags": array(tags),
+                    "collections": array(collections),
                 },
             )
 
@@ -293,30 +278,6 @@ class Table:
                 self._table.drop_index(name)
 
 
-def where(filters: Filters) -> str | None:
-    """Return the SQL condition of these filters."""
-    terms = [
-        f"{column} = {_text(value)}"
-        for column in ("kind", "owner", "batch", "language", "speaker", "source")
-        if (value := getattr(filters, column))
-    ]
-    terms += [f"added >= {filters.since!r}"] if filters.since is not None else []
-    terms += [f"added < {filters.until!r}"] if filters.until is not None else []
-    terms += [f"array_has(tags, {_text(tag)})" for tag in filters.tags]
-    terms += [f"array_has(collections, {_text(name)})" for name in filters.collections]
-    terms += [_within(filters.reach)] if filters.reach is not None else []
-    return " AND ".join(terms) or None
-
-
-def _within(reach: Reach) -> str:
-    """Return the SQL condition that a passage is within somebody's reach."""
-    terms = [f"owner = {_text(reach.owner)}"]
-    for column, shared in (("batch", reach.batches), ("source", reach.jobs)):
-        if shared:
-            terms.append(f"{column} IN ({_list(sorted(shared))})")
-    return f"({' OR '.join(terms)})"
-
-
 def _fields() -> list[Any]:
     import pyarrow as pa
 
@@ -344,16 +305,3 @@ def _key(source: str, number: int, one: Chunk) -> str:
     """Return the key of a passage: its source, place and content."""
     place = f"{source}\0{number}\0{one.page}\0{one.start}\0{one.text}"
     return hashlib.sha256(place.encode()).hexdigest()[:32]
-
-
-def _text(value: str) -> str:
-    quoted = re.sub("'", "''", value)
-    return f"'{quoted}'"
-
-
-def _list(values: Sequence[str]) -> str:
-    return ", ".join(_text(value) for value in values)
-
-
-def _array(values: Sequence[str]) -> str:
-    return f"arrow_cast(make_array({_list(values)}), 'List(Utf8)')"

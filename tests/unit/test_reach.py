@@ -7,7 +7,8 @@ import pytest
 
 from services.library.models import Chunk, Filters, Source
 from services.library.search import search, similar
-from services.library.table import Table, where
+from services.library.sql import where
+from services.library.table import Table
 from services.people.models import Reach
 
 MODEL = "test"
