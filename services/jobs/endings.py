@@ -61,7 +61,7 @@ class Endings(StoreReader):
 
     def save_ending(self, ending: Ending) -> None:
         """Store what came of telling; forget what is long past."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(
                 update(EndingRow)
                 .where(EndingRow.id == ending.id)
@@ -76,7 +76,7 @@ class Endings(StoreReader):
             )
 
     def _endings(self, query: Any) -> list[Ending]:
-        with self._reader() as session:
+        with self.read() as session:
             return [
                 Ending(row.id, row.batch_id, row.owner, row.at, row.due_at, row.body, row.told)
                 for row in session.scalars(query)

@@ -79,13 +79,13 @@ class IndexEntries(Database):
     def of(self, job_ids: Iterable[str]) -> dict[str, Entry]:
         """Return the entries of these jobs, by job; one that was not begun has none."""
         query = select(IndexRow).where(IndexRow.job_id.in_(list(job_ids)))
-        with self._reader() as session:
+        with self.read() as session:
             return {row.job_id: _entry(row) for row in session.scalars(query)}
 
     def labels(self, job_ids: Iterable[str]) -> dict[str, Labels]:
         """Return what people call these jobs' results, by job; those without are left out."""
         query = select(LabelRow).where(LabelRow.job_id.in_(list(job_ids)))
-        with self._reader() as session:
+        with self.read() as session:
             return {row.job_id: _labels(row) for row in session.scalars(query)}
 
     def label_names(self, field: str, reach: Reach | None = None) -> list[str]:
@@ -93,7 +93,7 @@ class IndexEntries(Database):
         query = select(getattr(LabelRow, field))
         if reach is not None:
             query = query.join(JobRow, JobRow.id == LabelRow.job_id).where(within(reach))
-        with self._reader() as session:
+        with self.read() as session:
             lists = session.scalars(query)
             return sorted({name for names in lists for name in names})
 
@@ -107,7 +107,7 @@ class IndexEntries(Database):
             .select_from(JobRow)
             .where(JobRow.batch_id == batch_id, _HAS_RESULT, ~settled.exists())
         )
-        with self._reader() as session:
+        with self.read() as session:
             return session.scalar(query) or 0
 
     def counts(self, reach: Reach | None = None) -> dict[State, int]:
@@ -120,7 +120,7 @@ class IndexEntries(Database):
             .where(_HAS_RESULT, *([] if reach is None else [within(reach)]))
             .group_by(state)
         )
-        with self._reader() as session:
+        with self.read() as session:
             return {State(name): count for name, count in session.execute(query)}
 
     def oldest_waiting(self) -> float | None:
@@ -143,13 +143,13 @@ class IndexEntries(Database):
                 ),
             )
         )
-        with self._reader() as session:
+        with self.read() as session:
             return session.scalar(query)
 
     def indexed(self) -> dict[str, int]:
         """Return the number of passages of every job that the library should have."""
         query = select(IndexRow.job_id, IndexRow.chunks).where(IndexRow.state == State.DONE)
-        with self._reader() as session:
+        with self.read() as session:
             return dict(session.execute(query).tuples().all())
 
     def with_result(self, limit: int, offset: int = 0, reach: Reach | None = None) -> list[Job]:
@@ -161,27 +161,27 @@ class IndexEntries(Database):
             .limit(limit)
             .offset(offset)
         )
-        with self._reader() as session:
+        with self.read() as session:
             return [to_job(row) for row in session.execute(query)]
 
     def busy(self) -> set[str]:
         """Return the ids of the jobs that the library has not caught up with."""
         unsettled = IndexRow.state.in_((State.QUEUED, State.RUNNING, State.CANCELLED))
-        with self._reader() as session:
+        with self.read() as session:
             return set(session.scalars(select(IndexRow.job_id).where(unsettled)))
 
     def unwanted(self) -> list[str]:
         """Return whose passages have to go: of deleted jobs, and what `remove` was asked for."""
         deleted = ~select(JobRow.id).where(JobRow.id == IndexRow.job_id).exists()
         query = select(IndexRow.job_id).where(or_(deleted, IndexRow.state == State.CANCELLED))
-        with self._reader() as session:
+        with self.read() as session:
             return list(session.scalars(query))
 
     # --- indexing -----------------------------------------------------------------------
 
     def recover(self) -> int:
         """Queue what was being indexed when the server stopped; return how many."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             done = session.execute(
                 update(IndexRow).where(IndexRow.state == State.RUNNING).values(state=State.QUEUED)
             )
@@ -189,7 +189,7 @@ class IndexEntries(Database):
 
     def take(self) -> Job | None:
         """Return the job that has waited longest to be indexed, marked as running, or None."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             row = session.execute(
                 select(JobRow.__table__)
                 .outerjoin(IndexRow, IndexRow.job_id == JobRow.id)
@@ -228,7 +228,7 @@ class IndexEntries(Database):
         change = update(IndexRow).where(IndexRow.state != State.RUNNING)
         if job_ids is not None:
             change = change.where(IndexRow.job_id.in_(job_ids))
-        with self._writer.begin() as session:
+        with self.write() as session:
             done = session.execute(
                 change.values(state=State.QUEUED, tries=0, not_before=0.0, error=None)
             )
@@ -236,7 +236,7 @@ class IndexEntries(Database):
 
     def remove(self, job_ids: Iterable[str]) -> None:
         """Have everything removed that the library has of these; jobs are then indexed anew."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             for job_id in job_ids:
                 row = session.get(IndexRow, job_id) or IndexRow(job_id=job_id)
                 row.state, row.changed_at = State.CANCELLED, self._clock()
@@ -245,13 +245,13 @@ class IndexEntries(Database):
     def forget(self, job_ids: Sequence[str]) -> None:
         """Say that the library has nothing of these; labels of deleted jobs go too."""
         deleted = ~select(JobRow.id).where(JobRow.id == LabelRow.job_id).exists()
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(delete(IndexRow).where(IndexRow.job_id.in_(job_ids)))
             session.execute(delete(LabelRow).where(LabelRow.job_id.in_(job_ids), deleted))
 
     def label(self, job_id: str, labels: Labels) -> None:
         """Set what people call a job's result; the indexer writes it into the library."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             new = LabelRow(job_id=job_id, changed_at=0.0, written_at=0.0)
             row = session.get(LabelRow, job_id) or new
             row.name, row.tags = labels.name, list(labels.tags)
@@ -268,7 +268,7 @@ class IndexEntries(Database):
             .join(IndexRow, IndexRow.job_id == JobRow.id)
             .where(LabelRow.changed_at > LabelRow.written_at, IndexRow.state == State.DONE)
         )
-        with self._reader() as session:
+        with self.read() as session:
             return [
                 (to_job(row), _labels(row.LabelRow), row.LabelRow.changed_at)
                 for row in session.execute(query)
@@ -276,7 +276,7 @@ class IndexEntries(Database):
 
     def written(self, job_id: str, changed_at: float) -> None:
         """Say that the library has a job's labels as they were changed at that time."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(
                 update(LabelRow).where(LabelRow.job_id == job_id).values(written_at=changed_at)
             )
@@ -295,7 +295,7 @@ class IndexEntries(Database):
         )
 
     def _end(self, job_id: str, **values: Any) -> None:
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(
                 update(IndexRow)
                 .where(IndexRow.job_id == job_id)

@@ -56,7 +56,7 @@ class StoreReader(Database):
 
     def batch(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
-        with self._reader() as session:
+        with self.read() as session:
             row = session.get(BatchRow, batch_id)
             return to_batch(row) if row else None
 
@@ -65,7 +65,7 @@ class StoreReader(Database):
     ) -> list[BatchSummary]:
         """Return the newest batches first, with the states of their jobs."""
         query = select(BatchRow).where(*_reached(reach)).order_by(BatchRow.created_at.desc())
-        with self._reader() as session:
+        with self.read() as session:
             rows = session.scalars(query.limit(limit).offset(offset)).all()
             ids = [row.id for row in rows]
             counts: dict[str, dict[State, int]] = defaultdict(dict)
@@ -101,12 +101,12 @@ class StoreReader(Database):
     def count_batches(self, reach: Reach | None = None) -> int:
         """Return the number of batches."""
         query = select(func.count()).select_from(BatchRow).where(*_reached(reach))
-        with self._reader() as session:
+        with self.read() as session:
             return session.scalar(query) or 0
 
     def jobs(self, batch_id: str, reach: Reach | None = None) -> list[Job]:
         """Return a batch's jobs in the order of their submission."""
-        with self._reader() as session:
+        with self.read() as session:
             rows = session.execute(
                 select(JobRow.__table__)
                 .where(*_meant(JobFilter(batch_id, reach=reach)))
@@ -116,14 +116,14 @@ class StoreReader(Database):
 
     def job(self, job_id: str) -> Job | None:
         """Return a job, or None."""
-        with self._reader() as session:
+        with self.read() as session:
             row = session.execute(select(JobRow.__table__).where(JobRow.id == job_id)).one_or_none()
             return to_job(row) if row else None
 
     def beginning_with(self, text: str, limit: int = 2) -> tuple[list[str], list[str]]:
         """Return the ids of batches, and those of jobs, that begin like this; `limit` of each."""
         end = text + "g"  # ids are hexadecimal; a range, because it can use the index
-        with self._reader() as session:
+        with self.read() as session:
             batches, jobs = (
                 list(session.scalars(select(id).where(id >= text, id < end).limit(limit)))
                 for id in (BatchRow.id, JobRow.id)
@@ -132,7 +132,7 @@ class StoreReader(Database):
 
     def history(self, job_id: str) -> list[Event]:
         """Return the changes of a job's state, the first one first."""
-        with self._reader() as session:
+        with self.read() as session:
             rows = session.scalars(
                 select(EventRow).where(EventRow.job_id == job_id).order_by(EventRow.id)
             )
@@ -142,7 +142,7 @@ class StoreReader(Database):
         """Return how many jobs a filter means, of each kind in each state."""
         group = (JobRow.kind, JobRow.state)
         query = select(*group, func.count()).where(*_meant(wanted)).group_by(*group)
-        with self._reader() as session:
+        with self.read() as session:
             rows = session.execute(query)
             return {(Kind(kind), State(state)): count for kind, state, count in rows}
 
@@ -150,17 +150,17 @@ class StoreReader(Database):
         """Return the different options that the jobs of a filter carry."""
         # As text: PostgreSQL compares no JSON.
         query = select(cast(JobRow.options, Text)).where(*_meant(wanted)).distinct()
-        with self._reader() as session:
+        with self.read() as session:
             return [Options.from_dict(json.loads(found)) for found in session.scalars(query)]
 
     def places(self) -> dict[str, int]:
         """Return the place of each job that could be taken now, by id; 1 is next of its kind."""
-        with self._reader() as session:
+        with self.read() as session:
             return queue.places(session, self._clock())
 
     def paused(self) -> Pause | None:
         """Return since when the queue stands still and who stopped it; None when it moves."""
-        with self._reader() as session:
+        with self.read() as session:
             row = session.get(PauseRow, "queue")
             return Pause(row.since, row.by) if row else None
 
@@ -170,18 +170,18 @@ class StoreReader(Database):
         query = (
             select(JobRow.__table__).where(*_meant(wanted)).order_by(*newest_first, JobRow.position)
         )
-        with self._reader() as session:
+        with self.read() as session:
             return [to_job(row) for row in session.execute(query.limit(limit).offset(offset))]
 
     def ids(self, wanted: JobFilter) -> list[str]:
         """Return the ids of all jobs that a filter means."""
-        with self._reader() as session:
+        with self.read() as session:
             return list(session.scalars(select(JobRow.id).where(*_meant(wanted))))
 
     def batches_of(self, job_ids: Iterable[str]) -> set[str]:
         """Return the ids of the batches that these jobs are in."""
         found: set[str] = set()
-        with self._reader() as session:
+        with self.read() as session:
             for ids in portions(job_ids):
                 found.update(session.scalars(select(JobRow.batch_id).where(JobRow.id.in_(ids))))
         return found
@@ -189,13 +189,13 @@ class StoreReader(Database):
     def count(self, wanted: JobFilter) -> dict[State, int]:
         """Return how many jobs a filter means, by their state."""
         query = select(JobRow.state, func.count()).where(*_meant(wanted)).group_by(JobRow.state)
-        with self._reader() as session:
+        with self.read() as session:
             return {State(state): count for state, count in session.execute(query)}
 
     def work(self, batch_id: str, reach: Reach | None = None) -> list[Work]:
         """Return what an estimate needs of a batch's jobs."""
         columns = [getattr(JobRow, name) for name in Work.__dataclass_fields__]
-        with self._reader() as session:
+        with self.read() as session:
             meant = _meant(JobFilter(batch_id, reach=reach))
             rows = session.execute(select(*columns).where(*meant))
             return [Work(Kind(kind), State(state), *rest) for kind, state, *rest in rows]
@@ -204,7 +204,7 @@ class StoreReader(Database):
         """Return the models that made the results at hand."""
         meant = _meant(JobFilter(reach=reach))
         query = select(JobRow.model).where(JobRow.model.is_not(None), *meant).distinct()
-        with self._reader() as session:
+        with self.read() as session:
             return sorted(model for model in session.scalars(query) if model)
 
     def earlier(self, sha256s: Iterable[str], owner: str) -> dict[str, Job]:
@@ -218,7 +218,7 @@ class StoreReader(Database):
             )
             .order_by(JobRow.result_at)
         )
-        with self._reader() as session:
+        with self.read() as session:
             return {row.sha256: to_job(row) for row in session.execute(query)}
 
     def kept(self, batch_id: str) -> tuple[int, int]:
@@ -233,13 +233,13 @@ class StoreReader(Database):
                 ~BatchRow.discarded,
             )
         )
-        with self._reader() as session:
+        with self.read() as session:
             count, size = session.execute(query).one()
             return count, size
 
     def removals(self) -> set[Path]:
         """Return the directories of what was deleted that are not gone yet."""
-        with self._reader() as session:
+        with self.read() as session:
             return {Path(path) for path in session.scalars(select(RemovalRow.path))}
 
     def workspaces(self, leased: bool) -> set[Path]:
@@ -256,13 +256,13 @@ class StoreReader(Database):
                 JobRow.kind != Kind.UNKNOWN,
             )
             query = query.where(BatchRow.id.in_(needing), ~BatchRow.discarded)
-        with self._reader() as session:
+        with self.read() as session:
             return {Path(workspace) for workspace in session.scalars(query)}
 
     def is_submitted(self, workspace: Path) -> bool:
         """Whether a batch has the workspace at this path."""
         query = select(BatchRow.id).where(BatchRow.workspace == str(workspace)).limit(1)
-        with self._reader() as session:
+        with self.read() as session:
             return session.scalar(query) is not None
 
 

@@ -100,7 +100,7 @@ class Requests(Endings):
 
     def move_to_front(self, job_ids: Iterable[str]) -> int:
         """Put jobs that wait before all others of their kind; return how many."""
-        with self._reader() as session:
+        with self.read() as session:
             waiting = select(func.max(JobRow.priority)).where(JobRow.state == State.QUEUED)
             highest = session.scalar(waiting) or 0
         return self._change(
@@ -112,18 +112,18 @@ class Requests(Endings):
 
     def pause(self, by: str) -> None:
         """Let no job begin until `resume`; what runs goes on."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             if session.get(PauseRow, "queue") is None:
                 session.add(PauseRow(name="queue", since=self._clock(), by=by))
 
     def resume(self) -> None:
         """Let jobs begin again."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(delete(PauseRow).where(PauseRow.name == "queue"))
 
     def inherit(self, owner: str, heir: str) -> list[str]:
         """Give everything of one owner to another; return the ids of the jobs."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             ids = list(session.scalars(select(JobRow.id).where(JobRow.owner == owner)))
             session.execute(update(JobRow).where(JobRow.owner == owner).values(owner=heir))
             session.execute(update(BatchRow).where(BatchRow.owner == owner).values(owner=heir))
@@ -152,7 +152,7 @@ class Requests(Endings):
             directories: Where the results of each job lie, by the job's id.
         """
         count = 0
-        with self._writer.begin() as session:
+        with self.write() as session:
             for ids in portions(directories):
                 found = session.execute(
                     select(JobRow.id, JobRow.batch_id).where(JobRow.id.in_(ids))
@@ -185,7 +185,7 @@ class Requests(Endings):
 
     def removed(self, path: Path) -> None:
         """Say that a directory of something deleted is gone."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(delete(RemovalRow).where(RemovalRow.path == str(path)))
 
     # --- inside -----------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Requests(Endings):
     ) -> int:
         """Change those of the jobs that meet the conditions, with a line in their history."""
         count = 0
-        with self._writer.begin() as session:
+        with self.write() as session:
             for ids in portions(job_ids):
                 done = session.execute(
                     update(JobRow)
@@ -215,7 +215,7 @@ class Requests(Endings):
         unfinished = select(JobRow.id).where(
             JobRow.batch_id == BatchRow.id, JobRow.state.in_(_NOT_OVER)
         )
-        with self._writer.begin() as session:
+        with self.write() as session:
             done = session.execute(
                 update(BatchRow)
                 .where(*conditions, ~BatchRow.discarded, ~unfinished.exists())

@@ -91,7 +91,7 @@ class JobStore(Requests):
 
     def submitted(self, owner: str, once: Once) -> Batch | None:
         """Return the batch that an owner's key made already, or None; see `add_batch`."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             found = earlier(session, owner, once, self._clock())
             return to_batch(found) if found else None
 
@@ -111,7 +111,7 @@ class JobStore(Requests):
             workspace=str(workspace),
             options=options.as_dict(),
         )
-        with self._writer.begin() as session:
+        with self.write() as session:
             if once is not None:
                 if found := earlier(session, owner, once, now):
                     return to_batch(found)
@@ -195,7 +195,7 @@ class JobStore(Requests):
 
     def renew(self, jobs: Sequence[Job]) -> None:
         """Say that claimed jobs are still being worked on."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             for job in jobs:
                 seen = update(JOBS).where(*HELD).values(seen_at=self._clock())
                 session.execute(seen, _claim(job))
@@ -237,7 +237,7 @@ class JobStore(Requests):
             "its_note": note,
             "its_took": took,
         }
-        with self._writer.begin() as session:
+        with self.write() as session:
             done = session.execute(DONE, values).all()
             if not done:
                 return False
@@ -259,7 +259,7 @@ class JobStore(Requests):
             kind: What the job waits for, where that is more than `transient` or `permanent` say.
         """
         kind = kind or ("transient" if transient else "permanent")
-        with self._writer.begin() as session:
+        with self.write() as session:
             tried = session.scalar(select(JobRow.retries).where(JobRow.id == job.id)) or 0
             if not transient or tried >= len(self._retry_waits):
                 now = self._clock()
@@ -278,7 +278,7 @@ class JobStore(Requests):
             reason: What it waits for, for a person; None when the server stops.
         """
         changes = {**QUEUED, "attempts": JOBS.c.attempts - 1, "crashes": 0, "error": reason}
-        with self._writer.begin() as session:
+        with self.write() as session:
             self._settle(session, job, reason or "the server was stopped", changes)
 
     def recover(self, unseen_since: float | None = None) -> int:
@@ -321,7 +321,7 @@ class JobStore(Requests):
         }
         queued = {**QUEUED, "crashes": JobRow.crashes + 1}
         count = 0
-        with self._writer.begin() as session:
+        with self.write() as session:
             for more, values, why in (
                 ([JobRow.crashes >= self._crash_limit], failed, error),
                 ([], queued, reason),

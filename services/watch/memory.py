@@ -67,7 +67,7 @@ class Memory(Database):
         query = select(WatchedRow.path, WatchedRow.size, WatchedRow.mtime_ns).where(
             WatchedRow.root == root, WatchedRow.place == WatchedRow.path, ~WatchedRow.replaced
         )
-        with self._reader() as session:
+        with self.read() as session:
             return {path: (size, mtime_ns) for path, size, mtime_ns in session.execute(query)}
 
     def may_know(self, root: str, scope: str, size: int) -> bool:
@@ -75,12 +75,12 @@ class Memory(Database):
         query = select(WatchedRow.id).where(
             WatchedRow.size == size, (WatchedRow.root == root) | (WatchedRow.scope == scope)
         )
-        with self._reader() as session:
+        with self.read() as session:
             return session.scalar(query.limit(1)) is not None
 
     def knows(self, root: str, scope: str, sha256: str) -> bool:
         """Whether this content became a job of the root, or of one with the same scope."""
-        with self._reader() as session:
+        with self.read() as session:
             return self._earlier(session, root, scope, sha256) is not None
 
     def claim(
@@ -104,7 +104,7 @@ class Memory(Database):
         """
         new: list[Content] = []
         known: list[Content] = []
-        with self._writer.begin() as session:
+        with self.write() as session:
             for content in contents:
                 found, sha256 = content.found, content.sha256
                 earlier = self._earlier(session, root, scope, sha256)
@@ -129,7 +129,7 @@ class Memory(Database):
         claimed = select(WatchedRow).where(WatchedRow.job_id.is_(None))
         if workspace is not None:
             claimed = claimed.where(WatchedRow.workspace == workspace)
-        with self._writer.begin() as session:
+        with self.write() as session:
             rows = session.scalars(claimed).all()
             jobs = (
                 select(BatchRow.workspace, JobRow.sha256, JobRow.id)
@@ -151,7 +151,7 @@ class Memory(Database):
             thorough: Find those whose job has ended again meanwhile, among all that are settled;
                 otherwise those whose job waits or runs now.
         """
-        with self._reader() as session:
+        with self.read() as session:
             if thorough:
                 later = (
                     select(WatchedRow.id)
@@ -170,7 +170,7 @@ class Memory(Database):
                 )
                 ids = [row.id for row in rows if row.root == root and row.settled_at is not None]
         if ids:
-            with self._writer.begin() as session:
+            with self.write() as session:
                 for some in portions(ids):
                     session.execute(
                         update(WatchedRow).where(WatchedRow.id.in_(some)).values(**UNSETTLED)
@@ -202,7 +202,7 @@ class Memory(Database):
             .order_by(WatchedRow.id)
             .limit(limit)
         )
-        with self._reader() as session:
+        with self.read() as session:
             rows = [row._asdict() for row in session.execute(query)]
         for row in rows:
             row["state"] = State(row["state"]) if row["state"] else None
@@ -210,12 +210,12 @@ class Memory(Database):
 
     def intend_move(self, due: Due, target: str) -> None:
         """Write down where a file is about to be moved, so that a crash loses no trace of it."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(update(WatchedRow).where(WatchedRow.id == due.id).values(target=target))
 
     def name_output(self, due: Due, names: Iterable[str]) -> str:
         """Give a file's results the first of `names` that no other file's have; return it."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             for name in names:
                 others = select(WatchedRow.id).where(
                     WatchedRow.output_key == name.casefold(), WatchedRow.id != due.id
@@ -231,7 +231,7 @@ class Memory(Database):
 
     def settle(self, done: Sequence[tuple[Due, str | None]]) -> None:
         """Note that nothing is left to do for these files, and where each lies now."""
-        with self._writer.begin() as session:
+        with self.write() as session:
             for due, place in done:
                 session.execute(
                     update(WatchedRow)
@@ -242,7 +242,7 @@ class Memory(Database):
     def put_off(self, due: Due, error: str, now: float) -> None:
         """Note why the next step failed; it is tried again after a pause that grows."""
         pause = min(FIRST_PAUSE * 2 ** min(due.tries, 20), LONGEST_PAUSE)
-        with self._writer.begin() as session:
+        with self.write() as session:
             session.execute(
                 update(WatchedRow)
                 .where(WatchedRow.id == due.id)
@@ -251,7 +251,7 @@ class Memory(Database):
 
     def unsettled(self, root: str) -> tuple[int, list[str]]:
         """Return how many files are not settled, and why steps for them failed."""
-        with self._reader() as session:
+        with self.read() as session:
             count = session.scalar(select(func.count()).where(self._open(root))) or 0
             errors = session.scalars(
                 select(WatchedRow.error).where(self._open(root), WatchedRow.error.is_not(None))
