@@ -74,7 +74,8 @@ class MakingRoom:
         if limit is None or now - self._last < PAUSE:
             return
         self._last = now
-        wanted = self._used() - NEARLY * limit * 1e9
+        used = system.data_used(self._settings.data_dir, self._settings.temp_root)
+        wanted = used - NEARLY * limit * 1e9
         for step in self._settings.make_room:
             if wanted <= 0:
                 return
@@ -89,9 +90,6 @@ class MakingRoom:
                 log.warning("the data are near their limit; removed %s", said)
                 self._audit.record("retention", "make room", "", said)
                 system.forget_used()
-
-    def _used(self) -> float:
-        return system.data_used(self._settings.data_dir, self._settings.temp_root)
 
     def _files(self, *patterns: str) -> Iterator[int]:
         """Remove these of the jobs that are done, and yield the bytes of each."""

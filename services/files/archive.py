@@ -13,8 +13,6 @@ from services.files import operations
 from services.files.disk import Room
 from services.files.retry import raise_if_full
 
-PART = ".part-"
-
 Filter = Callable[[tarfile.TarInfo, str], tarfile.TarInfo | None]
 
 
@@ -80,9 +78,10 @@ def unpack_once(archive: Path, parent: Path, reserve: int = 0) -> Path:
     if target.is_dir():
         return target
     operations.make_dir(parent)
-    for stale in parent.glob(f"{PART}*"):  # of a server that was killed; only one runs here
+    # Of a server that was killed; only one runs here.
+    for stale in parent.glob(f"{operations.PART}*"):
         operations.discard(stale)
-    part = parent / f"{PART}{os.urandom(6).hex()}"
+    part = parent / f"{operations.PART}{os.urandom(6).hex()}"
     try:
         with tarfile.open(archive) as content:
             _require_room(content, parent, reserve)

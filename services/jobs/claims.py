@@ -17,6 +17,7 @@ from services.errors import (
     is_transient,
     kind_of,
 )
+from services.files import operations
 from services.files.workspace import is_unchanged
 from services.jobs.models import Job, Kind
 from services.jobs.results import Result, Results, track_of
@@ -157,11 +158,11 @@ class Claims:
                 )
             )
         except BaseException:
-            self._results.drop(staged)
+            operations.discard(staged)
             raise
         if not finished:
             deleted = self._store.job(job.id) is None
-            self._results.drop(self._results.directory(job.id) if deleted else staged)
+            operations.discard(self._results.directory(job.id) if deleted else staged)
         log.info("%s: %s (%s)", "done" if finished else "not wanted any more", job.name, job.id)
         self._forget(job)
 

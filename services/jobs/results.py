@@ -53,10 +53,6 @@ class Results:
             for stale in current.parent.glob(pattern):
                 operations.discard(stale)
 
-    def drop(self, path: Path) -> None:
-        """Remove a staged result, or all that there is of a job, that nobody wants any more."""
-        operations.discard(path)
-
     def load(self, job_id: str) -> Result:
         """Read a result back.
 

@@ -206,7 +206,7 @@ class WatchedRow(Base):
 
 
 class IndexRow(Base):
-    """What the library has of a job; see `indexing.Entry`. It may outlive the job for a moment."""
+    """What the library has of a job; see `entries.Entry`. It may outlive the job for a moment."""
 
     __tablename__ = "index_entries"
 

@@ -222,7 +222,7 @@ class Intake:
             if not self._submitted(path):
                 for upload in self._uploads.of(workspace):
                     self._uploads.discard(upload)
-                workspace.release(0.0)
+                workspace.drop()
 
     def collect(self, ids: Iterable[str]) -> tuple[Workspace, list[StoredFile]]:
         """Gather finished uploads in one workspace, ready to be submitted from there.
