@@ -120,12 +120,12 @@ class StoreReader(Database):
             row = session.execute(select(JobRow.__table__).where(JobRow.id == job_id)).one_or_none()
             return to_job(row) if row else None
 
-    def beginning_with(self, text: str, limit: int = 2) -> tuple[list[str], list[str]]:
-        """Return the ids of batches, and those of jobs, that begin like this; `limit` of each."""
+    def beginning_with(self, text: str) -> tuple[list[str], list[str]]:
+        """Return the ids of batches and of jobs that begin like this, two of each at most."""
         end = text + "g"  # ids are hexadecimal; a range, because it can use the index
         with self.read() as session:
             batches, jobs = (
-                list(session.scalars(select(id).where(id >= text, id < end).limit(limit)))
+                list(session.scalars(select(id).where(id >= text, id < end).limit(2)))
                 for id in (BatchRow.id, JobRow.id)
             )
             return batches, jobs

@@ -40,7 +40,7 @@ def language(text: str) -> str | None:
     return str(py3langid.classify(text[:5000])[0])
 
 
-def keywords(passages: Sequence[str], count: int = KEYWORDS) -> tuple[str, ...]:
+def keywords(passages: Sequence[str]) -> tuple[str, ...]:
     """Return the words and pairs of words that tell a text's passages apart, by TF-IDF.
 
     Salton and Buckley, Term-weighting approaches in automatic text retrieval, 1988.
@@ -67,7 +67,7 @@ def keywords(passages: Sequence[str], count: int = KEYWORDS) -> tuple[str, ...]:
         # A word that is part of a pair which was chosen says nothing new, nor the other way.
         if not any(name in other.split() or other in name.split() for other in kept):
             kept.append(name)
-        if len(kept) == count:
+        if len(kept) == KEYWORDS:
             break
     return tuple(kept)
 
@@ -85,7 +85,7 @@ def ranked_sentences(text: str) -> list[str]:
     return spread(list(dict.fromkeys(fit)), SENTENCES_RANKED)
 
 
-def summary(texts: Sequence[str], vectors: Any, count: int = SUMMARY_SENTENCES) -> str:
+def summary(texts: Sequence[str], vectors: Any) -> str:
     """Return the sentences that most others are like, in their order: TextRank over embeddings.
 
     Mihalcea and Tarau, TextRank: Bringing Order into Texts, 2004.
@@ -95,7 +95,7 @@ def summary(texts: Sequence[str], vectors: Any, count: int = SUMMARY_SENTENCES) 
     """
     import numpy as np
 
-    if len(texts) <= count:
+    if len(texts) <= SUMMARY_SENTENCES:
         return " ".join(texts)
     likeness = np.clip(vectors @ vectors.T, 0, None)
     np.fill_diagonal(likeness, 0)
@@ -104,5 +104,5 @@ def summary(texts: Sequence[str], vectors: Any, count: int = SUMMARY_SENTENCES) 
     rank = np.full(len(texts), 1 / len(texts))
     for _ in range(50):
         rank = 0.15 / len(texts) + 0.85 * (steps.T @ rank)
-    best = sorted(np.argsort(-rank, kind="stable")[:count])
+    best = sorted(np.argsort(-rank, kind="stable")[:SUMMARY_SENTENCES])
     return " ".join(texts[n] for n in best)
