@@ -159,7 +159,7 @@ class Runtime(Front):
             {
                 "store": self._store_answers,
                 "lanes": lambda: None if self._pulse.lives else "a lane, or the pulse, has died",
-                "disk": lambda: self._data_room.missing() or self._temp_room.missing(),
+                "disk": self._no_room,
                 "temporary files": lambda: writable(settings.temp_root),
                 "gpu": self.lost,
             }
@@ -316,6 +316,9 @@ class Runtime(Front):
     def _store_answers(self) -> None:
         self._store.paused()
 
+    def _no_room(self) -> str | None:
+        return self._data_room.missing() or self._temp_room.missing()
+
     def _tidy(self) -> None:
         self._janitor.wake()
         self._wake_indexer()
@@ -336,7 +339,7 @@ class Runtime(Front):
             self._store,
             self._results,
             settled=self._tidy,
-            no_room=lambda: self._data_room.missing() or self._temp_room.missing(),
+            no_room=self._no_room,
         )
 
     def _acquire(self) -> None:
