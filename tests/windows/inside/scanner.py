@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.windows.inside.sharing import SHARE_ALL, SHARE_NONE, close_handle, open_handle
@@ -41,12 +40,7 @@ class Scanner:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         output, _ = self._process.communicate("", timeout=30)
         self.opened = int(output)
 
