@@ -7,6 +7,7 @@ import json
 import wave
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -15,11 +16,18 @@ import pypdfium2 as pdfium
 from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
+from services.jobs.models import Options
+
 DATA = Path(__file__).parent / "data"
 PROMPTS: dict[str, str] = json.loads((DATA / "prompts.json").read_text())
 """What is said in each recording in tests/data."""
 
 PCM = {"pcm_s16le": "s16", "pcm_s24le": "s32", "pcm_f32le": "flt", "pcm_s16be": "s16"}
+
+
+def a_job(id: str, name: str = "a.wav") -> Any:
+    """Return what the files beside a recording's result know of its job."""
+    return SimpleNamespace(id=id, name=name, options=Options())
 
 
 def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0, level: float = 0.5) -> Any:

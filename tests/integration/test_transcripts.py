@@ -7,8 +7,6 @@ import json
 import shutil
 import threading
 import zipfile
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +22,7 @@ from services.jobs.results import Results
 from services.jobs.transcripts import Transcripts
 from services.runtime import Runtime
 from tests import media
+from tests.media import a_job
 from tests.waiting import until
 from tests.web import client_of
 
@@ -51,10 +50,6 @@ def write_result(runtime: Runtime, job_id: str, text: str) -> None:
     made = Transcript(text, 20.0, "en", "e", "m", segments_from_words(words), words)
     path = runtime.settings.results_dir / job_id / "result.json"
     operations.write_atomic(path, json.dumps(made.as_dict()))
-
-
-def a_job(id: str) -> Any:
-    return SimpleNamespace(id=id, name="a.wav", options=Options())
 
 
 @pytest.fixture

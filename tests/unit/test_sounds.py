@@ -1,8 +1,6 @@
 import io
 import threading
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +8,10 @@ import pytest
 from services.audio.decode import Decoder
 from services.errors import UnreadableMedia
 from services.files.m4a import write_m4a
-from services.jobs.models import Options
 from services.jobs.results import Results
 from services.jobs.sounds import Sounds
 from tests import media
+from tests.media import a_job
 from tests.waiting import until
 
 
@@ -25,13 +23,9 @@ def results(tmp_path) -> Results:
     return results
 
 
-def a_job(id: str, original: Path) -> Any:
-    return SimpleNamespace(id=id, name=original.name, options=Options())
-
-
 def copy_of(sounds: Sounds, job: str, original: Path) -> Path:
-    until(lambda: sounds.copy(a_job(job, original), original))
-    path = sounds.copy(a_job(job, original), original)
+    until(lambda: sounds.copy(a_job(job, original.name), original))
+    path = sounds.copy(a_job(job, original.name), original)
     assert path is not None
     return path
 
@@ -55,7 +49,7 @@ def test_a_copy_has_the_sound_at_the_same_times(tmp_path):
 def test_a_copy_is_made_behind_the_question_and_kept(results, tmp_path, suffix, codec):
     original = media.write_sound(tmp_path / f"a.{suffix}", media.tone(1.5, 44_100), codec=codec)
     sounds = Sounds(results)
-    assert sounds.copy(a_job("one", original), original) is None
+    assert sounds.copy(a_job("one", original.name), original) is None
     path = copy_of(sounds, "one", original)
     made = path.stat().st_mtime_ns
     assert copy_of(sounds, "one", original).stat().st_mtime_ns == made
@@ -71,7 +65,7 @@ def test_why_there_is_no_copy_is_said_and_it_is_tried_again(results, tmp_path):
 
     def refused() -> bool:
         try:
-            return sounds.copy(a_job("one", original), original) is not None
+            return sounds.copy(a_job("one", original.name), original) is not None
         except UnreadableMedia as error:
             return "a.wma" in str(error)
 
@@ -93,10 +87,10 @@ def test_one_is_made_at_a_time_and_none_of_what_was_deleted(results, tmp_path, m
 
     monkeypatch.setattr("services.jobs.sounds.write_m4a", slow)
     sounds = Sounds(results)
-    assert sounds.copy(a_job("one", original), original) is None
+    assert sounds.copy(a_job("one", original.name), original) is None
     assert going.wait(60)
-    assert sounds.copy(a_job("two", original), original) is None
-    assert sounds.copy(a_job("two", original), original) is None
+    assert sounds.copy(a_job("two", original.name), original) is None
+    assert sounds.copy(a_job("two", original.name), original) is None
     original.unlink()
     go_on.set()
     sounds.close()
