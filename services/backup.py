@@ -31,6 +31,7 @@ from services.files.workspace import PREFIX
 from services.front import Front
 from services.jobs.entries import IndexEntries
 from services.jobs.reading import StoreReader
+from services.jobs.results import Results
 from services.jobs.schema import BatchRow, JobRow, RemovalRow, WatchedRow
 from services.jobs.store import JobStore
 from services.library.library import Library
@@ -275,7 +276,7 @@ def _adapt(part: Path, manifest: dict[str, Any], settings: Settings) -> int:
         BackupError: results are missing.
         SettingsError: the store was made by a newer version.
     """
-    copy = part / STORE
+    copy, results = part / STORE, Results(part / RESULTS)
     moved = {
         manifest["temp_root"]: str(settings.temp_root),
         manifest["data_dir"]: str(settings.data_dir),
@@ -285,7 +286,7 @@ def _adapt(part: Path, manifest: dict[str, Any], settings: Settings) -> int:
         pass  # one of an earlier version is brought up to date
     with closing(Database(url)) as database, database.write() as session:
         done = session.scalars(select(JobRow.id).where(JobRow.result_at.is_not(None)))
-        if lost := [id for id in done if not (part / RESULTS / id / "result.json").is_file()]:
+        if lost := [id for id in done if not results.file(id).is_file()]:
             raise BackupError(f"{len(lost)} results are missing, the first of the job {lost[0]}.")
         session.execute(delete(SessionRow))
         session.execute(delete(TokenRow))

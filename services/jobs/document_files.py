@@ -115,8 +115,7 @@ class DocumentFiles:
             ScriptoriumError: the document cannot be opened.
         """
         job, source = self._document(job)
-        result = self._results.directory(job.id) / "result.json"
-        return self._made("searchable", **source, result=str(result))
+        return self._made("searchable", **source, result=str(self._results.file(job.id)))
 
     def merged(self, jobs: Sequence[Job]) -> Path:
         """Return a new PDF of all documents among these jobs, in their order.

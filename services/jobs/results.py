@@ -45,7 +45,7 @@ class Results:
 
     def publish(self, job: Job, staged: Path) -> None:
         """Make a staged result the job's; the one that it replaces is kept to compare with."""
-        current = self._file(job.id)
+        current = self.file(job.id)
         if current.exists():
             operations.link_or_copy(current, self._previous(job.id))
         operations.replace(staged, current)
@@ -59,7 +59,7 @@ class Results:
         Raises:
             FileNotFoundError: the job has none.
         """
-        return _loaded(self._file(job_id), self.speakers_file(job_id), self._changed(job_id))
+        return _loaded(self.file(job_id), self.speakers_file(job_id), self._changed(job_id))
 
     def previous(self, job_id: str) -> Result | None:
         """Read back the result that the newest one replaced; None when there was none."""
@@ -84,7 +84,7 @@ class Results:
         What is kept beside a transcript is of the same track: of another one, people corrected
         other words, and others speak.
         """
-        path = self._file(job_id)
+        path = self.file(job_id)
         try:
             made = _made(path, path.stat().st_mtime_ns) if path.is_file() else None
         except (ValueError, KeyError, TypeError):  # damaged: it must not be in a new one's way
@@ -124,6 +124,10 @@ class Results:
         """Return where the image of a page is kept."""
         return self.root / job_id / "pages" / f"{number}.png"
 
+    def file(self, job_id: str) -> Path:
+        """Return where a job's result is kept."""
+        return self.root / job_id / "result.json"
+
     def directory(self, job_id: str) -> Path:
         """Return the directory that holds all there is of a job's result."""
         return self.root / job_id
@@ -132,7 +136,7 @@ class Results:
         """Return when a result and its speakers were written; 0 for speakers that are unknown."""
         speakers = self.speakers_file(job_id)
         known = speakers.stat().st_mtime_ns if speakers.is_file() else 0
-        return self._file(job_id).stat().st_mtime_ns, known
+        return self.file(job_id).stat().st_mtime_ns, known
 
     def _of_track(self, job_id: str, name: str, track: int | None = None) -> Path:
         """Return the file that belongs to a sound track, by default that of the transcript."""
@@ -142,9 +146,6 @@ class Results:
 
     def _previous(self, job_id: str) -> Path:
         return self.root / job_id / "previous.json"
-
-    def _file(self, job_id: str) -> Path:
-        return self.root / job_id / "result.json"
 
     def _original(self, job: Job) -> Path:
         return self.root / job.id / f"original{job.path.suffix}"
