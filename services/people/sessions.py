@@ -70,8 +70,10 @@ class Sessions:
             ).one_or_none()
             if share is None or (share.expires_at is not None and share.expires_at <= now):
                 return None
-            row = session.get(SessionRow, hashed(current)) if current else None
-            if row is not None and row.expires_at > now:
+            # One of whom an account was closed or removed lets nobody in any more: a guest's then.
+            found = self._find(session, hashed(current), now) if current else None
+            if found is not None:
+                row = found[0]
                 if share.id not in row.links:
                     row.links = [*row.links, share.id]
                 return current or "", share.batch_id, share.job_id

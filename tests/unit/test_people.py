@@ -387,6 +387,21 @@ def test_a_link_opens_for_a_guest_and_for_who_is_signed_in(people, clock):
     assert people.sessions.open_link("guessed", None) is None
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [lambda a: a.disable("bo"), lambda a: a.remove("bo")],
+    ids=["closed", "removed"],
+)
+def test_a_link_opens_for_a_guest_where_a_session_is_of_nobody_any_more(people, gone):
+    _, link = people.shares.create("ana", "b1", audience=Audience.LINK)
+    gone(people.accounts)
+    left = people.sessions.begin("bo")  # who signed in at the same moment
+    assert people.identify(left, None) is None
+    secret, _, _ = people.sessions.open_link(link, left)
+    guest = people.identify(secret, None)
+    assert guest.is_guest and people.reach(guest).batches == {"b1"}
+
+
 def test_whom_a_provider_lets_in_no_more_has_nothing_that_lets_them_in(people):
     people.accounts.enter("https://p 17", "cy", Role.ADMIN)
     secret, _ = signed_in(people, "cy")
