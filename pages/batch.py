@@ -41,7 +41,9 @@ def show(batch_id: str, discarded: bool, counts: dict[State, int], over: bool) -
         if over
         else f"{context.duration(now.elapsed)} so far"
     )
-    if not over:
+    # While the queue stands still nobody knows how long what waits will take.
+    held_up = counts.get(State.QUEUED) and (runtime.queue_pause() or runtime.paused())
+    if not over and not held_up:
         parts.append(
             "estimating what is left"
             if now.left is None

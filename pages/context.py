@@ -24,6 +24,7 @@ from services.audio.exports import clock
 from services.errors import NotAllowed, SignedOut, StoreUnavailable
 from services.jobs.models import Kind
 from services.library import query
+from services.people.models import Scope
 from services.runtime import Runtime
 
 UPLOAD, BATCHES, FILES = "upload.py", "batches.py", "files.py"
@@ -245,9 +246,12 @@ def paused_banner(runtime: Runtime) -> None:
     """Say why nothing is being processed, where that is so."""
     if pause := runtime.queue_pause():
         since = datetime.fromtimestamp(pause.since)
+        resumed = "an admin resumes it"
+        if runtime.person.may(Scope.ADMIN):
+            resumed = "somebody resumes it on the [System page](/system)"
         st.warning(
             f"**The queue is paused** since {since:%d %b, %H:%M}. What runs goes on; nothing new "
-            "begins until somebody resumes it on the [System page](/system).",
+            f"begins until {resumed}.",
             icon=":material/pause_circle:",
         )
     if reason := runtime.paused():

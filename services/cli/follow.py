@@ -76,9 +76,10 @@ class Follower:
         ended = sum(counts[state] for state in State if state.over)
         if ended == len(self._jobs) and not searches:
             return True
-        estimate = front.estimate(self._jobs)
-        left = "" if estimate.left is None else f", about {duration(estimate.left)} left"
-        bars.show("all", self._waits_for(), estimate.share, f"{ended} of {len(self._jobs)}{left}")
+        estimate, doing = front.estimate(self._jobs), self._waits_for()
+        known = estimate.left is not None and not self._hindrance
+        left = f", about {duration(estimate.left or 0)} left" if known else ""
+        bars.show("all", doing, estimate.share, f"{ended} of {len(self._jobs)}{left}")
         running = [job for job in self._jobs if job.state is State.RUNNING][:MOST_BARS]
         if not running and isinstance(front, Runtime) and (lost := front.lost()):
             raise DeviceLost(lost)
