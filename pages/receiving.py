@@ -78,7 +78,7 @@ def ask(runtime: Runtime, simple: bool, source: str | None) -> bool:
             left=left,
             ignored=sorted(SYSTEM_FILES),
             key=f"uploading-{state.round}",
-            wanted=_guarded(lambda: _open_workspace(runtime)),
+            wanted=_guarded(runtime, lambda: _open_workspace(runtime)),
         )
     if source == "Microphone":
         recording = st.audio_input("Record", key=f"recording-{state.round}", sample_rate=48_000)
@@ -132,7 +132,8 @@ def _copy(runtime: Runtime, files: list[Any]) -> None:
                 runtime.uploads.require_share(file.name, file.size)
                 stored = state.workspace.add(name_in_form(file.name), file, file.size)
             except (ScriptoriumError, OSError) as error:
-                st.error(context.plain(f"“{file.name}” was not received: {error}"))
+                said = runtime.said(error)
+                st.error(context.plain(f"“{file.name}” was not received: {said}"))
                 continue
             state.received[file.file_id] = Received(stored, runtime.inspect(stored))
 
@@ -150,7 +151,7 @@ def _open_workspace(runtime: Runtime) -> None:
         st.query_params["uploads"] = state.workspace.path.name
 
 
-def _guarded(action: Callable[[], None]) -> Callable[[], None]:
+def _guarded(runtime: Runtime, action: Callable[[], None]) -> Callable[[], None]:
     """Return `action` as a callback whose failure the page shows in place of a stack trace."""
 
     def call() -> None:
@@ -158,7 +159,8 @@ def _guarded(action: Callable[[], None]) -> Callable[[], None]:
             action()
         except (ScriptoriumError, OSError) as error:
             st.error(
-                context.plain(f"Nothing can be received now: {error}"), icon=":material/error:"
+                context.plain(f"Nothing can be received now: {runtime.said(error)}"),
+                icon=":material/error:",
             )
 
     return call

@@ -125,7 +125,7 @@ if uploads:
         except ScriptoriumError as error:
             if isinstance(error, AlreadySubmitted):
                 receiving.begin_round(state.round + 1)  # these files are that batch's
-            st.error(context.plain(str(error)), icon=":material/error:")
+            st.error(context.plain(runtime.said(error)), icon=":material/error:")
             st.stop()
         # A new round: new widgets, so that Streamlit frees what the old ones hold in memory,
         # and a new workspace, because this one now belongs to the batch.

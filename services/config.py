@@ -219,6 +219,13 @@ class Settings(
         """SQLAlchemy URL of the job store."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'scriptorium.db').as_posix()}"
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where the server keeps what it has; of these only admins read the paths."""
+        scheme, _, path = self.store_url.partition(":///")
+        stores = [Path(path.partition("?")[0])] if scheme.startswith("sqlite") else []
+        return (self.data_dir, self.temp_root, *stores)
+
 
 def load_settings(**values: Any) -> Settings:
     """Read and validate the settings.

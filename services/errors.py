@@ -6,6 +6,8 @@ The class, never the text, decides whether a job is retried by itself.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -123,3 +125,16 @@ def kind_of(error: BaseException) -> str:
 def is_transient(error: BaseException) -> bool:
     """Whether the job that raised `error` may succeed if it is simply run again."""
     return isinstance(error, (TransientError, MemoryError, TimeoutError))
+
+
+def in_words(text: str, places: Iterable[Path]) -> str:
+    """Return a sentence that names no path of the server: where that is, is for its admins.
+
+    Args:
+        text: A sentence that may name files or directories there.
+        places: The server's directories and files; what is below them is theirs too.
+    """
+    for place in sorted(map(str, places), key=len, reverse=True):
+        below = rf"(\b(?:at|in|on) )?{re.escape(place)}(?:[/\\][\w.-]*\w)*(?![\w-])"
+        text = re.sub(below, lambda found: f"{'on ' * bool(found[1])}the server's disk", text)
+    return text

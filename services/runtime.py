@@ -305,7 +305,8 @@ class Runtime(Front):
 
     def paused(self) -> str | None:
         """Return why no jobs are taken now, a full disk or a lost GPU; None when they are."""
-        return next((lane.paused for lane in self._lanes if lane.paused), None)
+        reason = next((lane.paused for lane in self._lanes if lane.paused), None)
+        return reason and self.said(reason)
 
     def _keep_house(self) -> None:
         """Let go of what need not be kept; the pulse calls it, every few seconds."""

@@ -10,7 +10,7 @@ from typing import Self
 from services.account import Account
 from services.admin import Admin
 from services.config import Settings
-from services.errors import AccountError, NotAllowed
+from services.errors import AccountError, NotAllowed, in_words
 from services.jobs.models import Batch, Job, JobFilter
 from services.jobs.store import JobStore
 from services.people.accounts import User
@@ -68,6 +68,19 @@ class Team:
             subject, wished, role, lambda name: bool(self._store.count(JobFilter(owner=name)))
         )
 
+    def said(self, sentence: object) -> str:
+        """Return a sentence, an error's perhaps, as this person may read it.
+
+        Where the server keeps its files is for its admins: others read which disk it is.
+        """
+        if self.person.everything or self.person.may(Scope.ADMIN):
+            return str(sentence)
+        return in_words(str(sentence), self.settings.places)
+
+    def _told(self, job: Job) -> Job:
+        """Return a job with its error as this person may read it."""
+        return replace(job, error=self.said(job.error)) if job.error else job
+
     # --- the checks -----------------------------------------------------------------------
 
     def may(self, scope: Scope) -> bool:
@@ -113,7 +126,7 @@ class Team:
         """Return a job, or None."""
         reach = self._seen()
         job = self._store.job(job_id)
-        return job if job and _covers(reach, job) else None
+        return self._told(job) if job and _covers(reach, job) else None
 
     def _seen(self) -> Reach | None:
         """Return whose work is seen; None for everybody's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class View(Team):
 
     def jobs(self, batch_id: str) -> list[Job]:
         """Return a batch's jobs in the order of their submission."""
-        return self._store.jobs(batch_id, self._seen())
+        return [self._told(job) for job in self._store.jobs(batch_id, self._seen())]
 
     def beginning_with(self, text: str) -> tuple[list[str], list[str]]:
         """Return the ids of batches and of jobs that begin like this, two of each at most."""
@@ -78,11 +79,12 @@ class View(Team):
 
     def history(self, job_id: str) -> list[Event]:
         """Return the changes of a job's state, the first one first."""
-        return self._store.history(job_id) if self.job(job_id) else []
+        found = self._store.history(job_id) if self.job(job_id) else []
+        return [replace(one, reason=one.reason and self.said(one.reason)) for one in found]
 
     def find(self, wanted: JobFilter, limit: int = 50, offset: int = 0) -> list[Job]:
         """Return the jobs that a filter means: a batch's in their order, else the newest first."""
-        return self._store.find(self._visible(wanted), limit, offset)
+        return [self._told(job) for job in self._store.find(self._visible(wanted), limit, offset)]
 
     def count(self, wanted: JobFilter) -> dict[State, int]:
         """Return how many jobs a filter means, by their state."""

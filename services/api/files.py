@@ -56,9 +56,9 @@ def routes() -> list[BaseRoute]:
         except NotAllowed:
             raise
         except TransientError as error:
-            raise HTTPException(503, str(error)) from error
+            raise HTTPException(503, front.said(error)) from error
         except ScriptoriumError as error:
-            raise HTTPException(422, str(error)) from error
+            raise HTTPException(422, front.said(error)) from error
         if path is None:
             return Response(status_code=202)
         return FileResponse(path, media_type="audio/mp4", headers=_AS_DATA)
@@ -76,7 +76,7 @@ def routes() -> list[BaseRoute]:
         except NotAllowed:
             raise
         except ScriptoriumError as error:
-            raise HTTPException(404, str(error)) from error
+            raise HTTPException(404, front.said(error)) from error
         return FileResponse(path, headers=KEPT_A_DAY)
 
     async def export(request: Request) -> Response:
@@ -140,7 +140,7 @@ def routes() -> list[BaseRoute]:
         except NotAllowed:
             raise
         except ScriptoriumError as error:
-            raise HTTPException(404, str(error)) from error
+            raise HTTPException(404, front.said(error)) from error
         return made_file(path, exports.file_name(f"{name}.pdf", "pdf"))
 
     async def split(request: Request) -> Response:
@@ -155,7 +155,7 @@ def routes() -> list[BaseRoute]:
         except FileNotFoundError as error:
             raise HTTPException(404, "There is no such result.") from error
         except ScriptoriumError as error:
-            raise HTTPException(404, str(error)) from error
+            raise HTTPException(404, front.said(error)) from error
         return made_file(path, exports.file_name(job.name, "zip"))
 
     return [

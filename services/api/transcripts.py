@@ -64,7 +64,7 @@ def routes() -> list[BaseRoute]:
         except (KeyError, FileNotFoundError) as error:
             raise HTTPException(404, "There is no such transcript.") from error
         except TransientError as error:
-            raise HTTPException(503, str(error)) from error
+            raise HTTPException(503, front.said(error)) from error
         return Response(text.encode(errors="replace"), media_type="application/json")
 
     async def peaks(request: Request) -> Response:
@@ -75,7 +75,7 @@ def routes() -> list[BaseRoute]:
         except (KeyError, UnreadableMedia) as error:
             raise HTTPException(404, "There is no such recording.") from error
         except TransientError as error:
-            raise HTTPException(503, str(error)) from error
+            raise HTTPException(503, front.said(error)) from error
         return FileResponse(path, media_type="application/octet-stream", headers=KEPT_A_DAY)
 
     async def edit(request: Request) -> Response:
@@ -96,7 +96,7 @@ def routes() -> list[BaseRoute]:
         except EditConflict as error:
             return JSONResponse({"message": str(error)}, 409)
         except TransientError as error:
-            return JSONResponse({"message": str(error)}, 503)
+            return JSONResponse({"message": front.said(error)}, 503)
         return JSONResponse(answer)
 
     return [

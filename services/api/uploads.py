@@ -189,6 +189,7 @@ def _speaking(handlers: dict[str, Handler]) -> Handler:
             return Refusal(405, "Uploads know no such method.", allowed).answer
         if method != "OPTIONS" and request.headers.get("tus-resumable") != VERSION:
             return Refusal(412, f"Uploads speak tus {VERSION}.", {"Tus-Version": VERSION}).answer
+        said = front_of(request).said
         try:
             return await handlers[method](request)
         except Refusal as refusal:
@@ -196,9 +197,9 @@ def _speaking(handlers: dict[str, Handler]) -> Handler:
         except (KeyError, FileNotFoundError):
             return Refusal(404, "There is no such upload any more. Begin it again.").answer
         except (OverLimit, DiskFull) as error:
-            return Refusal(413, str(error)).answer
+            return Refusal(413, said(error)).answer
         except TransientError as error:  # another program holds a file
-            return Refusal(423, str(error)).answer
+            return Refusal(423, said(error)).answer
         except Interrupted:
             closing = {"Connection": "close"}
             return Refusal(408, "The rest did not come. Go on with it.", closing).answer

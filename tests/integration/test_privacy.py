@@ -12,9 +12,12 @@ from services.api.door import COOKIE
 from services.api.v1.events import follow
 from services.config import Settings
 from services.errors import StoreUnavailable
+from services.jobs.models import JobFilter, Kind
+from services.people.models import Role
 from services.people.shares import Audience
 from services.runtime import Runtime
 from tests import media
+from tests.waiting import until
 from tests.web import client_of, run
 
 PASSWORD = "correct horse battery"
@@ -120,3 +123,36 @@ def test_what_is_not_to_be_seen_any_more_has_not_ended(runtime, waiting, monkeyp
 
     seen = run(asyncio.wait_for(listen(), 60))
     assert seen == ["event: job", "event: batch"], "who waits for the end has not been told of it"
+
+
+def test_only_admins_read_where_on_the_server_a_disk_is_full(runtime, waiting, monkeypatch):
+    batch_id, _, cy = waiting
+    if runtime.people.accounts.get("ana") is None:
+        runtime.people.accounts.add("ana", PASSWORD, Role.ADMIN)
+    secret = runtime.people.sessions.begin("ana")
+    ana = runtime.seen_by(runtime.people.identify(secret, None))
+    monkeypatch.setattr(runtime._temp_room, "reserve", 10**18)
+    until(runtime.paused)
+    where = str(runtime.settings.temp_root)
+    assert where in ana.paused() and where in runtime.paused()
+    assert " are needed on the server's disk and " in cy.paused() and where not in cy.paused()
+
+    runtime.resume()  # nothing is taken all the same, but by this test
+    job = runtime._store.claim(Kind.AUDIO)
+    runtime._store.release(job, runtime._temp_room.missing())
+    seen = [cy.job(job.id), *cy.jobs(batch_id), *cy.find(JobFilter(batch_id))]
+    told = [*(one.error for one in seen), cy.history(job.id)[-1].reason]
+    assert all("on the server's disk" in one and where not in one for one in told), told
+    assert where in runtime.job(job.id).error
+
+    browsers = {
+        name: browser(runtime, runtime.people.sessions.begin(name)) for name in ("cy", "ana")
+    }
+    announced = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000"}
+    for name, client in browsers.items():
+        form = client.post("/api/v1/batches", files={"files": ("a.wav", b"RIFF")})
+        upload = client.post("/files/uploads", headers=announced)
+        assert (form.status_code, upload.status_code) == (507, 413)
+        for answer in (form, upload):
+            assert "Disk full" in answer.json()["detail"]
+            assert (where in answer.json()["detail"]) == (name == "ana")

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.api.door import front_of
 from services.api.problems import Sending
 from services.api.v1.values import Invalid
 from services.errors import (
@@ -72,9 +73,9 @@ class Guard:
         except Exception as error:
             if sending.begun:
                 raise
-            await self._answer(error)(scope, receive, send)
+            await self._answer(error, scope)(scope, receive, send)
 
-    def _answer(self, error: Exception) -> Response:
+    def _answer(self, error: Exception, scope: Scope) -> Response:
         if isinstance(error, HTTPException):
             status, headers = error.status_code, error.headers
             said = error.detail if error.detail != HTTPStatus(status).phrase else SAID.get(status)
@@ -83,7 +84,8 @@ class Guard:
             return self._render(422, f"This cannot be taken: {error}", None, error.errors)
         if isinstance(error, ScriptoriumError):
             status = next(status for kind, status in STATUSES if isinstance(error, kind))
-            return self._render(status, str(error), None, [])
+            said = front_of(Request(scope)).said(error)
+            return self._render(status, said, None, [])
         log.exception("An API request failed", exc_info=error)
         return self._render(
             500, "Something went wrong in the server; its log says what. Try again.", None, []
