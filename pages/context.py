@@ -258,6 +258,16 @@ def paused_banner(runtime: Runtime) -> None:
         st.warning(f"**Paused.** {plain(reason)}", icon=":material/pause_circle:")
 
 
+def named(described: Mapping[str, str], key: str) -> None:
+    """Show things with long names, and what there is to say of each in Markdown.
+
+    On a phone this stands below the name.
+    """
+    with st.container(key=f"named-{key}"):
+        rows = {plain(name): said for name, said in described.items()}
+        st.table(rows, border="horizontal", hide_header=True)
+
+
 def empty(icon: str, title: str, text: str, page: str = "", label: str = "") -> None:
     """Show that there is nothing here, and with `page` and its `label` where to go instead."""
     with st.container(horizontal_alignment="center", gap="xsmall", key="empty"):

@@ -115,7 +115,7 @@ def live() -> None:
             on_click=runtime.pause,
         )
     counts = runtime.counts()
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for state in (State.QUEUED, State.RUNNING, State.DONE, State.FAILED):
             total = sum(counts.get((kind, state), 0) for kind in Kind)
             st.metric(state.capitalize(), total, width="content")

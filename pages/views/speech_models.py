@@ -48,11 +48,7 @@ def models(runtime: Runtime) -> None:
     sizes = st.session_state.get("hub_sizes", {})
     found = [replace(one, size=one.size or sizes.get(one.name)) for one in runtime.every_model()]
     answers = runtime.hub_answers()
-    st.table(
-        {context.plain(shown(one.name)): described(one, answers) for one in found},
-        border="horizontal",
-        hide_header=True,
-    )
+    context.named({shown(one.name): described(one, answers) for one in found}, "speech-models")
     _under_way(runtime)
     missing = [one.name for one in found if not one.here and not looks_like_path(one.name)]
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -49,11 +49,7 @@ def show(runtime: Runtime) -> None:
             on_click=runtime.scan_watched_folders,
             type="tertiary",
         )
-    st.table(
-        {context.plain(str(root.path)): described(root) for root in roots},
-        border="horizontal",
-        hide_header=True,
-    )
+    context.named({str(root.path): described(root) for root in roots}, "watched-folders")
     for root in roots:
         for problem in root.problems[:MOST_PROBLEMS]:
             st.warning(context.plain(problem), icon=":material/folder_off:")

@@ -134,6 +134,13 @@ def test_a_paused_queue_begins_nothing_until_it_is_resumed(server, open_page):
     expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
 
 
+def test_on_a_phone_models_have_the_width_of_the_page(server, open_page):
+    page = open_page(f"{server}/system", width=390)
+    models = page.locator(".st-key-named-speech-models")
+    for cell in (models.locator("th").first, models.locator("td").first):
+        assert cell.bounding_box()["width"] > 300
+
+
 def test_a_batch_is_deleted_with_its_results(server, open_page):
     page = open_page(server)
     address = run(page, PROMPT)
