@@ -121,7 +121,7 @@ def more(batch: Batch, kept: tuple[int, int]) -> None:
 def actions(batch_id: str) -> None:
     """Show what is mostly asked for: another batch, another try, an end, the results."""
     if not runtime.person.is_guest and st.button(
-        "Process another batch", icon=":material/add:", type="primary" if ended else "secondary"
+        "New batch", icon=":material/add:", type="primary" if ended else "secondary"
     ):
         st.switch_page(context.UPLOAD)
     again = f"Try again ({failed})"
@@ -176,9 +176,9 @@ with st.container():
         offline = Choice("whisper", OFFLINE_MODEL, used)
         choice = offline if ended else runtime.engine_choice(batch.options)
         context.offline_banner(choice, link=runtime.person.may(Scope.ADMIN))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="buttons"):
         # In a container of its own: what comes and goes in it moves no menu that is open.
-        with st.container(horizontal=True, width="content"):
+        with st.container(horizontal=True, width="content", key="actions"):
             actions(batch.id)
         if mine:
             sharing.button(runtime, batch.id)

@@ -114,7 +114,7 @@ def test_audio_and_pdf_become_text(server, open_page, pdf, long_recording):
     with other.expect_download() as download:
         other.get_by_role("link", name="Download ZIP").click()
     assert Path(download.value.path()).read_bytes().startswith(b"PK")
-    other.get_by_role("button", name="Process another batch").click()
+    other.get_by_role("button", name="New batch").click()
     expect(other.get_by_role("heading", name="New batch")).to_be_visible()
     expect(other.get_by_role("button", name=re.compile("Run"))).to_have_count(0)
 

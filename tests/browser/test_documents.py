@@ -153,6 +153,6 @@ def test_a_long_document_is_cancelled_in_its_middle(server, open_page, files):
     page.get_by_role("button", name="Cancel: slow.pdf").click()
     expect(page.get_by_text("0 of 1 done · 1 cancelled")).to_be_visible(timeout=30_000)
     # The lane is free again.
-    page.get_by_role("button", name="Process another batch").click()
+    page.get_by_role("button", name="New batch").click()
     run(page, files / "text.pdf")
     expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)

@@ -141,6 +141,16 @@ def test_on_a_phone_models_have_the_width_of_the_page(server, open_page):
         assert cell.bounding_box()["width"] > 300
 
 
+def test_on_a_phone_the_buttons_of_a_batch_share_a_line(server, open_page):
+    page = open_page(server, width=390)
+    run(page, PROMPT)
+    expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=60_000)
+    buttons = page.get_by_test_id("stMain").get_by_role("button")
+    labels = ("New batch", "Export", "More")
+    tops = [buttons.filter(has_text=label).first.bounding_box()["y"] for label in labels]
+    assert max(tops) - min(tops) < 5, dict(zip(labels, tops, strict=True))
+
+
 def test_a_batch_is_deleted_with_its_results(server, open_page):
     page = open_page(server)
     address = run(page, PROMPT)
