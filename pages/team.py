@@ -20,6 +20,13 @@ runtime = context.runtime()
 admin = runtime.admin
 
 
+def first_shown(total: int, key: str) -> int:
+    """Let the admin choose a page of a list, if it has several; return where that begins."""
+    pages = max(1, -(-total // PER_PAGE))
+    page: int = st.pagination(pages, key=key) if pages > 1 else 1
+    return (page - 1) * PER_PAGE
+
+
 def user_row(user: User) -> dict[str, object]:
     """Return a person's row."""
     parts = [
@@ -136,16 +143,17 @@ def show_people() -> None:
             "Add a person", icon=":material/person_add:", type="tertiary"
         ):
             add()
-    if clicked := components.rows([user_row(user) for user in admin.users()], key="people"):
+    users = admin.users()
+    first = first_shown(len(users), "people-page")
+    shown = [user_row(user) for user in users[first : first + PER_PAGE]]
+    if clicked := components.rows(shown, key="people"):
         change(*clicked)
 
 
 def show_batches() -> None:
     """Show everybody's batches."""
     st.header("Everybody's batches")
-    pages = max(1, -(-admin.count_batches() // PER_PAGE))
-    page = st.pagination(pages, key="batches-page") if pages > 1 else 1
-    found = admin.batches(PER_PAGE, (page - 1) * PER_PAGE)
+    found = admin.batches(PER_PAGE, first_shown(admin.count_batches(), "batches-page"))
     if not found:
         st.caption("None yet.")
     elif clicked := components.rows([batch_row(one) for one in found], key="all-batches"):
@@ -169,9 +177,7 @@ def link_row(share: Share) -> dict[str, object]:
 def show_links() -> None:
     """Show everybody's links, so that an admin can end them."""
     st.header("Links")
-    pages = max(1, -(-admin.count_links() // PER_PAGE))
-    page = st.pagination(pages, key="links-page") if pages > 1 else 1
-    found = admin.links(PER_PAGE, (page - 1) * PER_PAGE)
+    found = admin.links(PER_PAGE, first_shown(admin.count_links(), "links-page"))
     st.caption(
         "Whoever has one sees what it shows, without signing in." if found else "None at present."
     )
