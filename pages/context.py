@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import datetime
@@ -184,7 +185,12 @@ def marked(text: str, typed: str) -> str:
 
 def batch_name(first: str, total: int) -> str:
     """Return what a batch is called: its first file, and how many more there are."""
-    return first + (f" and {plural(total - 1, 'more file')}" if total > 1 else "")
+    if total <= 1:
+        return first
+    # A name that is written from right to left must not take the words behind it along.
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in first):
+        first = f"\N{FIRST STRONG ISOLATE}{first}\N{POP DIRECTIONAL ISOLATE}"
+    return f"{first} and {plural(total - 1, 'more file')}"
 
 
 def leave(label: str, href: str) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from streamlit.navigation.page import StreamlitPage
 from streamlit.testing.v1 import AppTest
 
-from pages.context import plain
+from pages.context import batch_name, plain
 from services.errors import StoreUnavailable
 from services.people.models import SCOPES, Person, Role
 
@@ -60,3 +60,10 @@ def test_a_page_that_fails_leads_nowhere_else():
         "showErrorDetails": "none",
         "showErrorLinks": False,
     }
+
+
+def test_a_name_from_right_to_left_takes_no_words_along():
+    hebrew = "\u05d9\u05e9\u05d9\u05d1\u05d4 1.wav"
+    assert batch_name(hebrew, 1) == hebrew
+    assert batch_name(hebrew, 3) == f"\u2068{hebrew}\u2069 and 2 more files"
+    assert batch_name("talk.wav", 2) == "talk.wav and 1 more file"
