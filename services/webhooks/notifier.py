@@ -35,13 +35,13 @@ Else its timeouts add up, one for each batch, and the others wait for all of the
 IDLE_SECONDS = 1.0
 
 LAST_SECONDS = 3.0
-"""Time after the order to stop in which deliveries may still begin."""
+"""Time after the order to stop in which deliveries may still begin and be answered.
 
-ANSWER_SECONDS = 2.0
-"""Time after that in which the last one may be answered.
-
-One that is not is repeated after the next start: a service that takes longer to stop is killed.
+A container is killed ten seconds after it was told to stop, and the lanes need some of them.
 """
+
+SAVING_SECONDS = 0.5
+"""Time that what came of the last one has to be stored."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Notifier:
     """Tells each URL of the settings of each end of a batch, at least once.
 
     A receiver knows a repetition by its id. What is to be told, and to whom it was told, is in
-    the store, so a stop loses nothing; a kill between an answer and its storing repeats one.
+    the store, so a stop loses nothing; a kill between an answer and its storing repeats one, and
+    so does a stop for which the answer comes too late.
 
     Args:
         clock: Returns the time in seconds since the epoch.
@@ -81,8 +82,6 @@ class Notifier:
         self._send = send
         self._stopping = threading.Event()
         self._stop_by = math.inf
-        self._left_alone = threading.Event()
-        """Set when nobody waits for the thread any more, which then leaves the store alone."""
         self._resting: dict[str, tuple[float, str]] = {}
         """Until when, and why, one that did not answer is asked nothing."""
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
@@ -95,19 +94,29 @@ class Notifier:
         """Begin to tell."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread, after it has told of what ended just now, in seconds."""
+    def ask_to_stop(self) -> None:
+        """Have the thread tell of what has ended by now, and end."""
         self._stop_by = time.monotonic() + LAST_SECONDS
         self._stopping.set()
-        self._thread.join(LAST_SECONDS + ANSWER_SECONDS)
-        self._left_alone.set()
+
+    def stop(self) -> None:
+        """Wait until the thread has ended, or waits for an answer only: that goes unheard then.
+
+        Nothing is stored of it, as if it had not been sent: the next start tells it.
+        """
+        if not self._stopping.is_set():
+            self.ask_to_stop()
+        self._thread.join(max(0.0, self._stop_by - time.monotonic()) + SAVING_SECONDS)
 
     def round(self) -> None:
         """Tell whom it is time to tell."""
         for ending in self._store.due_endings(self._clock()):
-            if time.monotonic() > self._stop_by:
+            if self._too_late():
                 return
             self._tell(ending)
+
+    def _too_late(self) -> bool:
+        return time.monotonic() > self._stop_by
 
     def _run(self) -> None:
         stopping = False
@@ -128,11 +137,9 @@ class Notifier:
         first = {"tries": 0, "due_at": ending.at}
         told = {url: ending.told.get(url, first) for url in self._urls}
         for url, known in list(told.items()):
-            if time.monotonic() > self._stop_by:
-                return
             if known["due_at"] is not None and known["due_at"] <= self._clock():
                 told[url] = self._deliver(url, ending, body, known["tries"])
-                if self._left_alone.is_set():
+                if self._too_late():  # the store is another's by now
                     return
             due_at = min((t["due_at"] for t in told.values() if t["due_at"]), default=None)
             kept = None if due_at is None else body
