@@ -172,6 +172,7 @@ class Runtime(Front):
         self._watcher.stop()
         self._pulse.stop()
         self._turns.close()
+        self._notifier.ask_to_stop()
         for lane in self._lanes:
             lane.ask_to_stop()
         for lane in self._lanes:

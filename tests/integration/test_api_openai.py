@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
 
 import httpx
 import openai
@@ -12,7 +13,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from services.api import app as web
+from services.api.v1.openai_models import TranscriptionForm
 from services.config import Settings
+from services.files.workspace import StoredFile
 from services.jobs.models import JobFilter, State
 from services.people.models import Scope
 from services.runtime import Runtime
@@ -134,6 +137,32 @@ def test_a_stream_that_nobody_listens_to_ends_its_job(client, runtime):
         runtime.resume()
     until(lambda: runtime.job(kept).state.over)
     assert runtime.job(kept).state is State.DONE
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("EN", "en"), ("en-US", "en"), ("de_AT", "de"), ("German", "de")]
+)
+def test_a_language_is_known_by_what_clients_call_it(said, meant):
+    form = {"file": StoredFile(Path("a.wav"), "a.wav", "", 1), "model": "whisper-1"}
+    assert TranscriptionForm.model_validate(form | {"language": said}).language == meant
+    assert TranscriptionForm.model_validate(form | {"language": "auto"}).language is None
+
+
+def test_what_clients_leave_empty_or_call_otherwise_is_understood(runtime, address):
+    def ask(**fields: str) -> httpx.Response:
+        where = f"{address}/v1/audio/transcriptions"
+        headers = {"Authorization": f"Bearer {key(runtime)}"}
+        sent = {"model": "whisper-1", **fields}
+        files = {"file": SOUND} if "file" not in fields else {"other": SOUND}
+        return httpx.post(where, headers=headers, data=sent, files=files, timeout=60)
+
+    fields = ("prompt", "language", "temperature", "response_format", "stream")
+    empty = ask(**dict.fromkeys(fields, ""), user="me", vad_filter="true")
+    assert (empty.status_code, empty.json()["text"]) == (200, SAID)
+    words = ask(timestamp_granularities="word", response_format="verbose_json").json()["words"]
+    assert [word["word"] for word in words] == SAID.split()
+    refused = ask(file="talk.wav")
+    assert refused.status_code == 400 and "this is no file" in refused.text
 
 
 def test_a_translation_says_what_the_model_could_not_do(client, runtime):

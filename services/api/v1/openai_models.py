@@ -6,17 +6,26 @@ https://platform.openai.com/docs/api-reference/audio
 from __future__ import annotations
 
 import math
+import re
 import zlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from services.api.v1.batches import Upload
 from services.api.v1.models import Input, Language, Output, Text
+from services.audio.languages import NAMES
 from services.audio.transcript import Segment
 
-Nothing = BeforeValidator(lambda value: None if value == "" else value)
-"""Takes an empty field for one that is not there, as some clients send it."""
+_CODES = {name.lower(): code for code, name in NAMES.items()}
+
+
+def _code(said: Any) -> Any:
+    """Return the ISO 639-1 code of what clients call a language: `EN`, `en-US`, `English`."""
+    if not isinstance(said, str):
+        return said
+    name = said.strip().lower()
+    return None if name == "auto" else _CODES.get(name, re.split("[-_]", name)[0])
 
 
 class TranslationForm(Input):
@@ -30,23 +39,29 @@ class TranslationForm(Input):
     """The recording, in any format that can be read here."""
     model: Text
     """A speech model of `/v1/models`."""
-    prompt: Annotated[Annotated[str, StringConstraints(max_length=20_000)] | None, Nothing] = None
+    prompt: Annotated[str, StringConstraints(max_length=20_000)] | None = None
     """Names and terms that may be said, parted by commas or lines."""
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
-    temperature: Annotated[float | None, Nothing] = Field(default=None, ge=0, le=1)
+    temperature: float | None = Field(default=None, ge=0, le=1)
     """Taken and not used: the same sound gives the same text here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        """Leave out empty fields, which some clients send for what nobody filled in."""
+        return {name: value for name, value in sent.items() if value not in ("", [""])}
 
 
 class TranscriptionForm(TranslationForm):
     """A recording whose text is asked for."""
 
-    language: Annotated[Language | None, Nothing] = None
-    """What is spoken (ISO 639-1)."""
+    language: Annotated[Language | None, BeforeValidator(_code)] = None
+    """What is spoken (ISO 639-1); a region behind it does not count."""
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
         [], alias="timestamp_granularities[]"
     )
     """Whether `verbose_json` has words too."""
-    stream: Annotated[bool | None, Nothing] = None
+    stream: bool = False
     """Whether the text comes as events, in one piece; till then comments keep the line open."""
 
 

@@ -147,7 +147,7 @@ def _curl(path: str, method: str, operation: Schema) -> str:
             words.append(f"-H 'Content-Type: {media}' -d '{{}}'")
         else:
             schema = content["schema"]
-            needed = schema.get("required") or [*schema["properties"]][:1]
+            needed = schema.get("required") or schema["if"]["required"]
             words += [f"-F {name}={'@talk.wav' if 'file' in name else '…'}" for name in needed]
     query = "&".join(
         f"{one['name']}=…"

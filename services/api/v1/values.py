@@ -69,8 +69,9 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def fields_of(model: type[BaseModel], sent: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return what was sent as a model takes it: lists where it has lists."""
     lists = {
-        info.alias or name
+        known
         for name, info in model.model_fields.items()
+        for known in (name, info.alias)
         if get_origin(info.annotation) is list
     }
     found: dict[str, Any] = {}
