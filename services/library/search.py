@@ -98,7 +98,7 @@ def search(
 
 def similar(table: Table, key: str, filters: Filters = EVERYTHING, limit: int = 5) -> list[Hit]:
     """Return the passages of other sources whose meaning is nearest to that of one."""
-    conditions = [f"key = {quoted(key)}", where(filters)]
+    conditions = [f"key = {quoted(key)}" if key.isalnum() else "false", where(filters)]
     condition = " AND ".join(f"({one})" for one in conditions if one)
     found = table.query().where(condition).limit(1).to_arrow().to_pylist() if table.exists else []
     if not found:
