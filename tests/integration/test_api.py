@@ -367,7 +367,7 @@ def test_cancel_retry_and_delete(client, runtime, still):
     assert client.post(f"{path}/cancel").json() == {"count": 1}
     again = client.post(f"/api/v1/jobs/{one}/retry", json={"options": {"language": "de"}}).json()
     assert (again["state"], again["options"]["language"]) == ("queued", "de")
-    assert client.post(f"{path}/retry", json={}).json() == {"count": 1}
+    assert client.post(f"{path}/retry").json() == {"count": 1}, "nothing has to be said"
     assert client.get(f"/api/v1/jobs/{other}").json()["options"]["language"] is None
     assert client.post(f"{path}/cancel").json() == {"count": 2}
     changed = {"all": True, "options": {"engine": "nemo", "model": "spoken-digits"}}
@@ -612,6 +612,7 @@ def test_json_is_taken_as_json_only_and_not_without_end(client, done):
     path = f"/api/v1/batches/{batch['id']}/retry"
     form = client.post(path, content="{}", headers={"Content-Type": "text/plain"})
     assert form.status_code == 415
+    assert client.post(path, content="{}").status_code == 415, "of no type"
     kind = {"Content-Type": "application/json"}
     assert client.post(path, content=b"[" * 10**6 * 2, headers=kind).status_code == 413
     assert client.post(path, content=b"[" * 10**5, headers=kind).status_code == 422

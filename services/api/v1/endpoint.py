@@ -33,6 +33,8 @@ CHANGE = (Scope.READ, Scope.SUBMIT)
 MOST_BYTES = 1_000_000
 """Size of a JSON body."""
 
+NO_JSON = "Send JSON, as application/json."
+
 
 @dataclass(frozen=True)
 class Header:
@@ -171,12 +173,15 @@ def _route(path: str, methods: dict[str, Endpoint]) -> Route:
 
 
 async def _body(request: Request, kind: Any) -> Any:
-    """Read a JSON body; a form of another site cannot send one."""
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "Send JSON, as application/json.")
+    """Read a JSON body; a form of another site cannot send one. None at all says nothing."""
+    sent = request.headers.get("content-type")
+    if sent is not None and sent.split(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, NO_JSON)
     body = b""
     async for chunk in request.stream():
         body += chunk
+        if sent is None and body:
+            raise HTTPException(415, NO_JSON)
         if len(body) > MOST_BYTES:
             raise HTTPException(413, f"The body may have {MOST_BYTES:,} bytes at most.")
-    return read("body", kind, body)
+    return read("body", kind, b"{}" if sent is None else body)

@@ -122,7 +122,8 @@ def _operation(table: Table, one: Endpoint, schemas: _Schemas) -> Schema:
         operation["description"] = " ".join(more.split())
     if "body" in one.takes:
         content: Schema = {"application/json": {"schema": schemas.of(one.takes["body"])}}
-        operation["requestBody"] = {"required": True, "content": content}
+        needed = bool(schemas.resolved(one.takes["body"]).get("required"))
+        operation["requestBody"] = {"required": needed, "content": content}
     if "form" in one.takes:
         form = one.takes["form"]
         properties = {name: schema for name, schema, _ in schemas.properties(form)}
