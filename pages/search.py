@@ -117,6 +117,12 @@ def as_html(answer: str, addresses: Sequence[str]) -> str:
     return re.sub(r"\[([0-9]{1,3})\]", linked, html.escape(answer))
 
 
+def search(typed: str, narrowed: Filters, page: int) -> Found:
+    """Return a page of what is found."""
+    first = (page - 1) * shelf.PER_PAGE
+    return runtime.search_page(typed, narrowed, shelf.PER_PAGE, first, PATIENCE)
+
+
 def first_page() -> None:
     """Begin at the first page of what is found next."""
     st.session_state.page = 1
@@ -153,9 +159,10 @@ if typed.strip():
     page = int(context.number(st.query_params.get("page")) or 1)
     narrowed = facets.filters(PERIODS[period])
     with st.spinner("Searching …"):
-        found = runtime.search_page(
-            typed, narrowed, shelf.PER_PAGE, (page - 1) * shelf.PER_PAGE, PATIENCE
-        )
+        found = search(typed, narrowed, page)
+        if page > 1 and not found.groups:  # an address of when there was more
+            first_page()
+            found = search(typed, narrowed, 1)
     facets.show(runtime, found)
     needed = "" if runtime.can_answer else "Needs a language model: set llm_url and llm_model."
     if st.button(

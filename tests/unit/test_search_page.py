@@ -163,3 +163,15 @@ def test_the_field_is_there_before_the_library_is_open(runtime, monkeypatch):
 def test_a_library_that_is_switched_off_says_so(runtime):
     runtime.has_library = False
     assert any("switched off" in markdown.value for markdown in page(q="book").markdown)
+
+
+def test_a_page_that_is_not_there_any_more_shows_the_first(runtime, monkeypatch):
+    here = runtime.found
+
+    def search_page(typed, filters, limit, offset, patience) -> Found:
+        return here if offset == 0 else Found()
+
+    monkeypatch.setattr(runtime, "search_page", search_page, raising=False)
+    shown = page(q="book", page="8")
+    assert "Found in 12 files" in [caption.value for caption in shown.caption]
+    assert shown.session_state["page"] == 1
