@@ -26,6 +26,7 @@ from services.api import app as web
 from services.api.stopping import notice_signals, stopping
 from services.api.v1 import events
 from services.api.v1.app import API, OPENAI, described
+from services.api.v1.receive import MOST_PARTS
 from services.api.v1.results import StyleQuery
 from services.audio.exports import Style
 from services.config import Settings
@@ -465,6 +466,19 @@ def left_in_workspaces(runtime: Runtime, pattern: str) -> list[str]:
     return glob.glob(f"ws-*/{pattern}", root_dir=runtime.settings.temp_root)  # noqa: PTH207
 
 
+def test_a_thousand_files_may_have_options_beside_them(client):
+    ids = [("uploads", (None, f"{number:032x}")) for number in range(1000)]
+    answer = client.post("/api/v1/batches", files=[*ids, ("options", (None, "{}"))])
+    assert (answer.status_code, "No upload of yours" in answer.text) == (409, True)
+
+
+def test_a_key_that_is_none_is_named(client):
+    headers = {"Idempotency-Key": "two words"}
+    answer = client.post("/api/v1/batches", files={"files": ("a.wav", SOUND)}, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == "header.Idempotency-Key"
+
+
 @pytest.mark.parametrize("limit", ["_file_limit", "_owner_limit"])
 @pytest.mark.parametrize("announced", ["rightly", "not at all", "wrongly"])
 def test_what_is_larger_than_allowed_is_refused(client, runtime, monkeypatch, limit, announced):
@@ -586,7 +600,7 @@ FILE = 'Content-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\nso
         (400, form("Content-Disposition: form-data\r\n\r\nnameless")),
         (400, b"not a form"),
         (413, form(FILE, f'Content-Disposition: form-data; name="options"\r\n\r\n{"x" * 2**20}')),
-        (400, form(*['Content-Disposition: form-data; name="x"\r\n\r\n'] * 1001)),
+        (400, form(*['Content-Disposition: form-data; name="x"\r\n\r\n'] * (MOST_PARTS + 1))),
     ],
 )
 def test_a_form_that_cannot_be_taken_leaves_nothing(client, runtime, status, body):

@@ -140,7 +140,7 @@ class Endpoint:
             except Invalid as error:
                 raise HTTPException(404, "There is nothing at this address.") from error
         for name, (header, kind) in self.headers.items():
-            given[name] = read("header", kind, request.headers.get(header))
+            given[name] = read(f"header.{header}", kind, request.headers.get(header))
         if "query" in self.takes:
             model = self.takes["query"]
             sent = fields_of(model, request.query_params.multi_items())
