@@ -157,6 +157,7 @@ class _Run:
         elif isinstance(arrival, Failed):
             self._fail(recording, arrival.error)
         else:
+            recording.arrived = True
             self._finish_if_complete(recording)
 
     def _next_batch(self) -> list[Piece]:

@@ -58,6 +58,8 @@ class Recording:
     waiting: int = 0
     """Clips that arrived and are not transcribed yet."""
     decoded: bool = False
+    arrived: bool = False
+    """Whether all its clips arrived: the last ones may be decoded while the model hears others."""
     reading: float = 0.0
     """Seconds that decoding it cost."""
     hearing: float = 0.0
@@ -153,7 +155,7 @@ class Recording:
     @property
     def complete(self) -> bool:
         """Whether every clip was transcribed."""
-        return self.decoded and not self.waiting
+        return self.arrived and not self.waiting
 
     @property
     def progress(self) -> float:

@@ -331,6 +331,25 @@ def test_jobs_are_claimed_only_as_the_model_needs_them(tmp_path, settings):
     store.close()
 
 
+def test_what_is_decoded_while_the_model_hears_all_that_arrived_is_heard_too(
+    tmp_path, settings, monkeypatch
+):
+    """A model that is slower than the decoder: the rest is cut during its first call."""
+    opened, of = [], Recording.of
+    monkeypatch.setattr(Recording, "of", lambda *given: opened.append(of(*given)) or opened[-1])
+    engine = Waiting(lambda: until(lambda: opened[0].decoded))
+    engine.batch_seconds = 1000.0
+    store, batch, run = submitted(tmp_path, settings, engine, [60])
+    run()
+    (job,) = store.jobs(batch.id)
+    found = Results(tmp_path / "results").load(job.id)
+    heard = sum(word.end - word.start for word in found.words)
+    assert job.state is State.DONE and len(engine.calls) == 2
+    assert heard == pytest.approx(sum(one.seconds for one in opened[0].heard), abs=0.1)
+    assert found.words[-1].end > 0.95 * found.duration and heard > 0.8 * found.duration
+    store.close()
+
+
 def test_a_short_recording_is_done_before_a_long_one_that_came_first(tmp_path, settings):
     store, batch, run = submitted(tmp_path, settings, Fake(), [120, 1])
     run()
