@@ -105,16 +105,18 @@ def test_english_is_heard_in_a_long_recording_as_in_short_ones(runtime, tmp_path
 def test_a_stop_in_the_middle_goes_on_from_the_last_stretch(tmp_path, monkeypatch):
     given: list[float] = []
     original = NemoEngine.transcribe
-    enough = threading.Event()
+    enough, stopping, stop = threading.Event(), threading.Event(), Runtime.stop
 
     def counting(self, batch, *more):
         given.append(sum(samples.size for samples in batch) / SAMPLE_RATE)
         if sum(given) > 240 and not enough.is_set():
             enough.set()
-            time.sleep(1)  # for the test to stop the server meanwhile
+            assert stopping.wait(PATIENCE)
+            time.sleep(1)  # until the lane is told, too
         return original(self, batch, *more)
 
     monkeypatch.setattr(NemoEngine, "transcribe", counting)
+    monkeypatch.setattr(Runtime, "stop", lambda self: (stopping.set(), stop(self)))
     spoken, _ = joined(600, 5)
     settings = Settings(data_dir=tmp_path / "data", device="cpu", disk_reserve_mb=0)
     with Runtime(settings) as runtime:
