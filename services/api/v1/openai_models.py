@@ -49,7 +49,10 @@ class TranslationForm(Input):
     @classmethod
     def _said(cls, sent: dict[str, Any]) -> dict[str, Any]:
         """Leave out empty fields, which some clients send for what nobody filled in."""
-        return {name: value for name, value in sent.items() if value not in ("", [""])}
+        needed = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {
+            name: value for name, value in sent.items() if name in needed or value not in ("", [""])
+        }
 
 
 class TranscriptionForm(TranslationForm):

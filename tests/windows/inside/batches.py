@@ -24,7 +24,7 @@ def save(results: Results, job: Job) -> None:
     try:
         results.publish(job, staged)
     except BaseException:
-        results.drop(staged)
+        operations.discard(staged)
         raise
 
 

@@ -198,7 +198,7 @@ def test_3_a_part_of_a_killed_server_that_is_still_scanned_is_in_nobodys_way(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
-    stale = models / f"{archive.PART}1234" / "model_weights.ckpt"
+    stale = models / f"{operations.PART}1234" / "model_weights.ckpt"
     operations.write_atomic(stale, "half")
     with Holder(stale):
         unpacked = archive.unpack_once(checkpoint, models)
