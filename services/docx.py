@@ -41,7 +41,7 @@ class Docx:
         paragraph = self._document.add_paragraph()
         if lead:
             _add(paragraph, f"{lead}  ", bold=True)
-        _add(paragraph, text, **({"italic": True} if italic else {}))
+        _add(paragraph, text, italic=italic or None)
         if _right_to_left(text):
             paragraph._p.get_or_add_pPr().append(_element("w:bidi"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from starlette.applications import Starlette
 from services.api import app as web
 from services.api.v1.openai_models import TranscriptionForm
 from services.config import Settings
+from services.errors import SignedOut
 from services.files.workspace import StoredFile
 from services.jobs.models import JobFilter, State
 from services.people.models import Scope
@@ -121,6 +123,25 @@ def test_the_text_comes_as_events_where_a_client_wants_them(client, runtime, mon
     finally:
         runtime.resume()
     assert runtime.find(JobFilter(), limit=1)[0].state is State.CANCELLED
+
+
+def test_a_stream_brings_what_a_text_or_an_error_holds(client, runtime, monkeypatch):
+    """Half of a character, as a document may have; and an error that comes after the headers."""
+    sent = {"file": SOUND, "model": "whisper-1", "stream": True}
+    corrected = Runtime.corrected
+    half = lambda self, id: replace(corrected(self, id), text="half \ud800")  # noqa: E731
+    monkeypatch.setattr(Runtime, "corrected", half)
+    with client.audio.transcriptions.create(**sent) as events:
+        assert [event.type for event in events][-1] == "transcript.text.done"
+
+    def signed_out(self, id):
+        raise SignedOut("You were signed out.")
+
+    monkeypatch.setattr(Runtime, "corrected", signed_out)
+    events = client.audio.transcriptions.create(**sent)
+    with events, pytest.raises(openai.APIError, match="signed out") as caught:
+        list(events)
+    assert caught.value.type == "authentication_error"
 
 
 def test_a_stream_that_nobody_listens_to_ends_its_job(client, runtime):

@@ -160,9 +160,14 @@ def answered(
     found: BaseModel, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     """Return a model as the JSON of an answer."""
+    return Response(as_json(found), status, headers, "application/json")
+
+
+def as_json(found: BaseModel) -> bytes:
+    """Return a model as JSON, in one line."""
     text = json.dumps(found.model_dump(by_alias=True), ensure_ascii=False, separators=(",", ":"))
     # A text may hold half of a character, where a document does.
-    return Response(text.encode(errors="replace"), status, headers, "application/json")
+    return text.encode(errors="replace")
 
 
 def _route(path: str, methods: dict[str, Endpoint]) -> Route:

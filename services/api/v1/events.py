@@ -1,7 +1,4 @@
-"""What happens to a batch, as server-sent events.
-
-https://html.spec.whatwg.org/multipage/server-sent-events.html
-"""
+"""What happens to a batch, as server-sent events."""
 
 from __future__ import annotations
 
@@ -9,24 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from services.api.stopping import stopping
-from services.api.v1.endpoint import Endpoint
+from services.api.v1.endpoint import Endpoint, as_json
 from services.api.v1.found import require_batch
 from services.api.v1.models import Id, Output
+from services.api.v1.sse import HEARTBEAT, MEDIA, STILL_HERE, event, streamed
 from services.errors import NotAllowed, StoreUnavailable
 from services.jobs.models import Job, State
 from services.runtime import Runtime
 
 PAUSE = 0.5
 """Seconds between two looks; longer where a look takes long: at most a tenth of the time."""
-HEARTBEAT = 15.0
-"""Seconds without an event after which a comment says that the line is open."""
-MEDIA = "text/event-stream"
 END = "end"
 """The id of the last event: who comes back after it is told not to."""
 
@@ -73,18 +67,18 @@ class Told:
     def news(self, jobs: list[Job]) -> Iterator[str]:
         """Yield the events since the last call; the last one is `end` when all jobs have ended."""
         now = {job.id: JobEvent.of(job) for job in jobs}
-        for id, event in now.items():
-            if self._jobs.get(id) != event:
-                yield _event("job", event)
+        for id, job_event in now.items():
+            if self._jobs.get(id) != job_event:
+                yield event(as_json(job_event), "job")
         counts = {str(state): 0 for state in State}
         for job in jobs:
             counts[job.state] += 1
         batch = BatchEvent(counts=counts, total=len(jobs))
         if batch != self._batch:
-            yield _event("batch", batch)
+            yield event(as_json(batch), "batch")
         self._jobs, self._batch = now, batch
         if all(job.state.over for job in jobs):
-            yield _event(END, batch, END)
+            yield event(as_json(batch), END, END)
 
 
 async def events(front: Runtime, request: Request, batch_id: Id) -> Response:
@@ -101,11 +95,7 @@ async def events(front: Runtime, request: Request, batch_id: Id) -> Response:
             return Response(status_code=204)  # a browser does not ask again then
     if request.method == "HEAD":
         return Response(media_type=MEDIA)
-    return StreamingResponse(
-        follow(front, batch_id),
-        media_type=MEDIA,
-        headers={"X-Accel-Buffering": "no"},
-    )
+    return streamed(follow(front, batch_id))
 
 
 async def follow(front: Runtime, batch_id: str) -> AsyncIterator[str]:
@@ -120,20 +110,15 @@ async def follow(front: Runtime, batch_id: str) -> AsyncIterator[str]:
         if not jobs:  # deleted, or not shared any more: that is no end of the work
             return
         took = time.monotonic() - began
-        for event in told.news(jobs):
+        for news in told.news(jobs):
             quiet_since = time.monotonic()
-            yield event
+            yield news
         if all(job.state.over for job in jobs):
             return
         if time.monotonic() - quiet_since > HEARTBEAT:
             quiet_since = time.monotonic()
-            yield ": still here\n\n"
+            yield STILL_HERE
         await asyncio.sleep(max(PAUSE, 9 * took))
-
-
-def _event(name: str, data: BaseModel, id: str = "") -> str:
-    lines = [f"event: {name}", f"data: {data.model_dump_json()}", *([f"id: {id}"] if id else [])]
-    return "\n".join(lines) + "\n\n"
 
 
 ENDPOINTS = [

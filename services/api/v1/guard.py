@@ -73,20 +73,20 @@ class Guard:
         except Exception as error:
             if sending.begun:
                 raise
-            await self._answer(error, scope)(scope, receive, send)
+            await answer_to(Request(scope), error, self._render)(scope, receive, send)
 
-    def _answer(self, error: Exception, scope: Scope) -> Response:
-        if isinstance(error, HTTPException):
-            status, headers = error.status_code, error.headers
-            said = error.detail if error.detail != HTTPStatus(status).phrase else SAID.get(status)
-            return self._render(status, said or error.detail, headers, [])
-        if isinstance(error, Invalid):
-            return self._render(422, f"This cannot be taken: {error}", None, error.errors)
-        if isinstance(error, ScriptoriumError):
-            status = next(status for kind, status in STATUSES if isinstance(error, kind))
-            said = front_of(Request(scope)).said(error)
-            return self._render(status, said, None, [])
-        log.exception("An API request failed", exc_info=error)
-        return self._render(
-            500, "Something went wrong in the server; its log says what. Try again.", None, []
-        )
+
+def answer_to(request: Request, error: Exception, render: Renderer) -> Response:
+    """Return what an error is to the program that asked; what nobody foresaw goes to the log."""
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+        said = error.detail if error.detail != HTTPStatus(status).phrase else SAID.get(status)
+        return render(status, said or error.detail, headers, [])
+    if isinstance(error, Invalid):
+        return render(422, f"This cannot be taken: {error}", None, error.errors)
+    if isinstance(error, ScriptoriumError):
+        status = next(status for kind, status in STATUSES if isinstance(error, kind))
+        return render(status, front_of(request).said(error), None, [])
+    log.exception("An API request failed", exc_info=error)
+    unforeseen = "Something went wrong in the server; its log says what. Try again."
+    return render(500, unforeseen, None, [])

@@ -17,14 +17,14 @@ from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from services import exports
 from services.api.problems import openai_problem
+from services.api.v1 import sse
 from services.api.v1.batches import Key, once_of
-from services.api.v1.endpoint import CHANGE, Endpoint, answered
-from services.api.v1.events import HEARTBEAT
-from services.api.v1.events import MEDIA as EVENTS
+from services.api.v1.endpoint import CHANGE, Endpoint, answered, as_json
+from services.api.v1.guard import answer_to
 from services.api.v1.models import OptionsInput, Text
 from services.api.v1.openai_models import (
     SpeechDelta,
@@ -40,11 +40,11 @@ from services.api.v1.openai_models import (
     Usage,
 )
 from services.api.v1.options import chosen, models_of
+from services.api.v1.sse import HEARTBEAT, STILL_HERE, event, streamed
 from services.api.v1.values import wrong
 from services.api.v1.waiting import PAUSE, Waiting
 from services.audio.languages import NAMES
 from services.audio.transcript import Transcript
-from services.errors import NotAllowed, StoreUnavailable
 from services.files.workspace import StoredFile, Workspace
 from services.jobs.models import Job, Kind, Options
 from services.runtime import Runtime
@@ -70,9 +70,7 @@ async def transcribe(
     options = replace(_options(front, form), language=form.language)
     waiting = await _submitted(front, form.file, options, workspace, idempotency_key)
     if form.stream:
-        return StreamingResponse(
-            _streamed(waiting), media_type=EVENTS, headers={"X-Accel-Buffering": "no"}
-        )
+        return streamed(_events(request, waiting))
     job = await waiting.job(request)
     words = "word" in form.timestamp_granularities
     return await run_in_threadpool(_answer, front, job, form.response_format, "transcribe", words)
@@ -135,25 +133,22 @@ async def _submitted(
     return Waiting(front, batch.id, file.name, once is not None)
 
 
-async def _streamed(waiting: Waiting) -> AsyncIterator[str]:
+async def _events(request: Request, waiting: Waiting) -> AsyncIterator[str]:
     """Yield the text as OpenAI's events once it is there; till then comments keep the line open."""
     quiet_since, over = time.monotonic(), False
     try:
         while (job := await waiting.done()) is None:
             if time.monotonic() - quiet_since > HEARTBEAT:
                 quiet_since = time.monotonic()
-                yield ": still here\n\n"
+                yield STILL_HERE
             await asyncio.sleep(PAUSE)
         over = True
         found = await run_in_threadpool(_transcript, waiting.front, job)
-        usage = Usage(seconds=found.duration)
-        for event in (SpeechDelta(delta=found.text), SpeechDone(text=found.text, usage=usage)):
-            yield f"data: {event.model_dump_json()}\n\n"
-    except (HTTPException, NotAllowed, StoreUnavailable) as error:
+        yield event(as_json(SpeechDelta(delta=found.text)))
+        yield event(as_json(SpeechDone(text=found.text, usage=Usage(seconds=found.duration))))
+    except Exception as error:
         over = True
-        status = error.status_code if isinstance(error, HTTPException) else 503
-        said = error.detail if isinstance(error, HTTPException) else str(error)
-        yield f"data: {bytes(openai_problem(status, said).body).decode()}\n\n"
+        yield event(bytes(answer_to(request, error, openai_problem).body))
     finally:
         if not over:  # nobody listens any more
             with CancelScope(shield=True):
@@ -199,7 +194,7 @@ ENDPOINTS = [
         transcribe,
         CHANGE,
         answer=SpeechVerbose | SpeechText,
-        media=(*MEDIA.values(), EVENTS),
+        media=(*MEDIA.values(), sse.MEDIA),
         statuses=(404, 503),
     ),
     Endpoint(
