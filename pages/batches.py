@@ -53,11 +53,8 @@ def show() -> None:
     if not count:  # yet, or not any more: what is deleted elsewhere goes from here too
         context.nothing_yet()
         return
-    pages = max(1, -(-count // PER_PAGE))
-    page = st.pagination(pages) if pages > 1 else 1
-    clicked = components.rows(
-        [batch_row(one) for one in runtime.batches(PER_PAGE, (page - 1) * PER_PAGE)], key="batches"
-    )
+    found = runtime.batches(PER_PAGE, context.first_shown(count, PER_PAGE))
+    clicked = components.rows([batch_row(one) for one in found], key="batches")
     if clicked:
         st.switch_page(context.BATCH, query_params={"batch": clicked[1]})
 

@@ -183,6 +183,13 @@ def marked(text: str, typed: str) -> str:
     )
 
 
+def first_shown(total: int, per_page: int, key: str | None = None) -> int:
+    """Let a person choose a page of a list, if it has several; return where that begins."""
+    pages = max(1, -(-total // per_page))
+    page: int = st.pagination(pages, key=key) if pages > 1 else 1
+    return (page - 1) * per_page
+
+
 def batch_name(first: str, total: int) -> str:
     """Return what a batch is called: its first file, and how many more there are."""
     if total <= 1:

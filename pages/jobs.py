@@ -53,11 +53,10 @@ def listing(
     )
     if chosen != "all" and chosen in counts:
         wanted, total = replace(wanted, states=(State(chosen),)), counts[State(chosen)]
-    pages = max(1, -(-total // PER_PAGE))
     # Another filter begins at its first page; `since` moves with the clock.
     place = hash(replace(wanted, since=None))
-    page = st.pagination(pages, key=f"{key}-page-{place}") if pages > 1 else 1
-    shown = runtime.find(wanted, PER_PAGE, (page - 1) * PER_PAGE)
+    first = context.first_shown(total, PER_PAGE, f"{key}-page-{place}")
+    shown = runtime.find(wanted, PER_PAGE, first)
     places = runtime.places() if any(job.state is State.QUEUED for job in shown) else {}
     engine = runtime.engine_status()
     entries = runtime.entries(job.id for job in shown)

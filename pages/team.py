@@ -20,13 +20,6 @@ runtime = context.runtime()
 admin = runtime.admin
 
 
-def first_shown(total: int, key: str) -> int:
-    """Let the admin choose a page of a list, if it has several; return where that begins."""
-    pages = max(1, -(-total // PER_PAGE))
-    page: int = st.pagination(pages, key=key) if pages > 1 else 1
-    return (page - 1) * PER_PAGE
-
-
 def user_row(user: User) -> dict[str, object]:
     """Return a person's row."""
     parts = [
@@ -144,7 +137,7 @@ def show_people() -> None:
         ):
             add()
     users = admin.users()
-    first = first_shown(len(users), "people-page")
+    first = context.first_shown(len(users), PER_PAGE, "people-page")
     shown = [user_row(user) for user in users[first : first + PER_PAGE]]
     if clicked := components.rows(shown, key="people"):
         change(*clicked)
@@ -153,7 +146,8 @@ def show_people() -> None:
 def show_batches() -> None:
     """Show everybody's batches."""
     st.header("Everybody's batches")
-    found = admin.batches(PER_PAGE, first_shown(admin.count_batches(), "batches-page"))
+    first = context.first_shown(admin.count_batches(), PER_PAGE, "batches-page")
+    found = admin.batches(PER_PAGE, first)
     if not found:
         st.caption("None yet.")
     elif clicked := components.rows([batch_row(one) for one in found], key="all-batches"):
@@ -177,7 +171,8 @@ def link_row(share: Share) -> dict[str, object]:
 def show_links() -> None:
     """Show everybody's links, so that an admin can end them."""
     st.header("Links")
-    found = admin.links(PER_PAGE, first_shown(admin.count_links(), "links-page"))
+    first = context.first_shown(admin.count_links(), PER_PAGE, "links-page")
+    found = admin.links(PER_PAGE, first)
     st.caption(
         "Whoever has one sees what it shows, without signing in." if found else "None at present."
     )

@@ -39,9 +39,7 @@ def show(admin: Admin) -> None:
             type="tertiary",
             on_click="ignore",
         )
-    pages = max(1, -(-total // PER_PAGE))
-    page = st.pagination(pages, key="audit-page") if pages > 1 else 1
-    lines = admin.audit(PER_PAGE, (page - 1) * PER_PAGE, wanted)
+    lines = admin.audit(PER_PAGE, context.first_shown(total, PER_PAGE, "audit-page"), wanted)
     if not lines:
         return
     with st.container(key="audit-log"):
